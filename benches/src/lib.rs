@@ -1,0 +1,1 @@
+//! Measurements of Vectra; results with date and machine are kept in `benches/results`.

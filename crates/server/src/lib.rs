@@ -1,0 +1,8 @@
+//! Everything behind the `vectra` binary. `ARCHITECTURE.md` says which room is which.
+
+pub mod root;
+
+/// Runs the command line of `vectra` and returns its exit status.
+pub fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

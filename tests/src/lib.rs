@@ -1,0 +1,1 @@
+//! Starts and stops real `vectra` processes for the tests in `tests/tests`.
