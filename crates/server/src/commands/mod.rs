@@ -1,0 +1,10 @@
+//! The commands that talk to a running Vectra over its HTTP API: thin shells around
+//! `vectra-client`, which holds the logic and its tests.
+
+mod bench;
+mod import;
+mod status;
+
+pub use bench::BenchArgs;
+pub use import::ImportArgs;
+pub use status::StatusArgs;
