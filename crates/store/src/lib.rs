@@ -1,1 +1,15 @@
-//! store (skeleton)
+//! One replica of a shard: its bytes in one directory.
+//!
+//! Rows arrive by [`Shard::apply`] and live in memory as *growing* blocks, until a checkpoint
+//! ([`Shard::freeze`], then [`Shard::seal`]) writes them as an immutable, memory-mapped *sealed*
+//! segment and replaces the manifest atomically. What was applied since the last checkpoint is
+//! lost with the process: the owner keeps a log, and replays it from the [`Shard::mark`] on.
+//!
+//! The crate knows nothing of raft, network or HTTP, and blocks: call its slow methods from a
+//! thread that may block. The on-disk format is in `docs/format.md`, to the byte.
+
+mod error;
+mod shard;
+
+pub use error::StoreError;
+pub use shard::*;
