@@ -1,5 +1,8 @@
 //! Everything behind the `vectra` binary. `ARCHITECTURE.md` says which room is which.
 
+pub mod commands;
+pub mod config;
+pub mod http;
 pub mod root;
 
 /// Runs the command line of `vectra` and returns its exit status.

@@ -1,0 +1,52 @@
+//! What the HTTP handlers ask of the engine behind them.
+
+use std::future::Future;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use crate::root::{IngestBatch, RootError, SearchAnswer, SearchQuery};
+
+/// The engine as the HTTP API sees it: the root of a cluster, or a fake in tests.
+///
+/// Every method must return by its deadline, with [`RootError::Deadline`] if need be. HTTP answers
+/// 504 at the deadline all the same and drops the future.
+pub trait Backend: Send + Sync + 'static {
+    /// The cluster at a glance, served by `GET /cluster` as it is.
+    type Status: Serialize + ToSchema + Send;
+
+    /// Stores the batch and returns how many vectors it held.
+    fn ingest(
+        &self,
+        batch: IngestBatch,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<u64, RootError>> + Send;
+
+    /// Deletes these ids and returns how many of them existed.
+    fn delete(
+        &self,
+        ids: Vec<String>,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<u64, RootError>> + Send;
+
+    /// Finds the nearest neighbours of a vector.
+    fn search(
+        &self,
+        query: SearchQuery,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<SearchAnswer, RootError>> + Send;
+
+    /// Returns the vector stored under an id, or nothing if there is none.
+    fn fetch(
+        &self,
+        id: &str,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Option<Vec<f32>>, RootError>> + Send;
+
+    /// Looks at the cluster.
+    fn status(&self) -> impl Future<Output = Self::Status> + Send;
+
+    /// How many vectors the cluster holds, as `GET /health` reports it.
+    fn items(status: &Self::Status) -> u64;
+}
