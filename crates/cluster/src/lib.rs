@@ -1,1 +1,27 @@
-//! cluster (skeleton)
+//! Who owns what: the placement state machine, raft groups, their log on disk, peers' network.
+//!
+//! The only crate that names openraft. It knows neither HTTP nor the API's JSON.
+
+mod error;
+mod group;
+mod log;
+mod network;
+pub mod placement;
+mod service;
+mod status;
+mod timing;
+
+pub use error::{ClusterError, NotLeader, WriteError};
+pub use group::{MAX_BATCH_BYTES, PlacementGroup, ShardGroup, ShardGroups};
+pub use log::LogEngine;
+pub use network::Network;
+pub use placement::{PlacementCommand, PlacementMap, PlacementOutcome};
+pub use service::RaftService;
+pub use status::GroupStatus;
+pub use timing::RaftTiming;
+
+/// A process with data of its own, coordinator or shard node. Never reused.
+pub type NodeId = u64;
+
+/// A hash range of one collection's ids, replicated as one raft group. Counted from 1.
+pub type ShardId = u64;
