@@ -68,6 +68,32 @@ mod tests {
         }
     }
 
+    /// The order is a promise: replicas of two versions must agree to the bit.
+    #[test]
+    fn additions_happen_in_the_order_written_down() {
+        let value =
+            |i: usize| (((i * 7919) % 1013) as f32 / 17.0 - 30.0) * 1.7f32.powi(i as i32 % 31);
+        let a: Vec<f32> = (0..389).map(value).collect();
+        let b: Vec<f32> = (1000..1389).map(value).collect();
+        let mut stripes = [0.0f64; 8];
+        for (i, (&x, &y)) in a.iter().zip(&b).enumerate() {
+            stripes[i % 8] += f64::from(x) * f64::from(y);
+        }
+        let [s0, s1, s2, s3, s4, s5, s6, s7] = stripes;
+        let expected = ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7));
+        assert_eq!(inner_and_squares(&a, &b).0.to_bits(), expected.to_bits());
+        let in_a_row: f64 = a
+            .iter()
+            .zip(&b)
+            .map(|(&x, &y)| f64::from(x) * f64::from(y))
+            .sum();
+        assert_ne!(
+            in_a_row.to_bits(),
+            expected.to_bits(),
+            "these values do not tell orders apart"
+        );
+    }
+
     #[test]
     fn the_extremes_of_float32_neither_overflow_nor_vanish() {
         let smallest = f32::from_bits(1);

@@ -65,3 +65,78 @@ fn inner_product(a: &[i8], b: &[i8]) -> i32 {
     // Only slices of two lengths have no product, and the caller has compared the dimensions.
     i8::dot(a, b).map_or(i32::MIN, |sum| sum as i32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{QuantizedRows, Query};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn simsimd_gives_the_exact_integer_in_every_dimension(
+            pairs in prop::collection::vec((-127i8..=127, -127i8..=127), 1..700),
+        ) {
+            let (a, b): (Vec<i8>, Vec<i8>) = pairs.into_iter().unzip();
+            let exact: i32 = a.iter().zip(&b).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
+            prop_assert_eq!(inner_product(&a, &b), exact);
+        }
+    }
+
+    #[test]
+    fn the_largest_sum_fits() {
+        let codes = [127i8; crate::MAX_DIMENSION];
+        assert_eq!(inner_product(&codes, &codes), 4096 * 127 * 127);
+        assert_eq!(
+            inner_product(&codes, &codes.map(|code| -code)),
+            -4096 * 127 * 127
+        );
+    }
+
+    /// Scores grow with the row: every row beats the ones before it.
+    fn rows_towards_the_query() -> (QuantizedRows, FoldedQuery) {
+        let vectors: Vec<f32> = (0..20).flat_map(|row| [1.0, row as f32 / 20.0]).collect();
+        let quantized = QuantizedRows::quantize(2, &vectors);
+        let folded = Query::new(vec![0.0, 1.0])
+            .unwrap()
+            .fold(quantized.as_codes());
+        (quantized, folded)
+    }
+
+    #[test]
+    fn a_dead_row_is_neither_kept_nor_turned_away() {
+        let (quantized, folded) = rows_towards_the_query();
+        let mut top = TopRows::new(3);
+        scan_top(quantized.as_codes(), &folded, |row| row < 3, &mut top);
+        assert_eq!(top.best_dropped(), None);
+        let rows: Vec<u32> = top.into_sorted().iter().map(|&(_, row)| row).collect();
+        assert_eq!(rows, [2, 1, 0]);
+    }
+
+    #[test]
+    fn the_best_row_turned_away_is_remembered() {
+        let (quantized, folded) = rows_towards_the_query();
+        let mut all = Vec::new();
+        scan_above(quantized.as_codes(), &folded, i32::MIN, |_| true, &mut all);
+        let mut top = TopRows::new(3);
+        scan_top(quantized.as_codes(), &folded, |row| row != 18, &mut top);
+        assert_eq!(top.best_dropped(), Some(all[15].0));
+        assert_eq!(top.into_sorted(), [all[19], all[17], all[16]]);
+    }
+
+    #[test]
+    fn only_live_rows_at_or_above_the_floor_are_found() {
+        let (quantized, folded) = rows_towards_the_query();
+        let mut all = Vec::new();
+        scan_above(quantized.as_codes(), &folded, i32::MIN, |_| true, &mut all);
+        let mut found = Vec::new();
+        scan_above(
+            quantized.as_codes(),
+            &folded,
+            all[17].0,
+            |row| row != 18,
+            &mut found,
+        );
+        assert_eq!(found, [all[17], all[19]]);
+    }
+}
