@@ -1,0 +1,54 @@
+# `just verify` only reads, `just fix` changes.
+
+# what there is to run
+default:
+    @just --list --unsorted
+
+# every check besides the tests; changes nothing
+verify: format lint dependencies documentation
+
+[private]
+format:
+    cargo fmt --all --check
+
+[private]
+lint:
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# licences, sources and bans always; known vulnerabilities where the advisory database can be had
+[private]
+dependencies:
+    #!/bin/sh
+    set -eu
+    cargo deny --locked check --hide-inclusion-graph bans licenses sources
+    if cargo deny --locked fetch db; then
+        cargo deny --locked --offline check advisories
+    else
+        echo 'skipped: the advisory database cannot be fetched; known vulnerabilities were NOT checked' >&2
+    fi
+
+[private]
+documentation:
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
+
+# format, and apply what clippy can mend by itself
+fix:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+# the tests, as `.ci/run` runs them
+test:
+    cargo test --workspace
+
+# measure the scan, best on an idle machine: `just bench FILE.npy` for vectors of your own
+bench *arguments:
+    cargo run --release --package vectra-benches --bin scan -- {{ arguments }}
+
+# many more rounds of writes and deletes under `kill -9`; a seed repeats one run
+kill-rounds rounds='200' seed='':
+    {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed } }} VECTRA_TEST_ROUNDS={{ rounds }} cargo test --release --package vectra-tests kill -- --nocapture
+
+# the image, with the images it starts from where they cannot be pulled
+image:
+    deploy/base-images.sh
+    docker build -t vectra-engine -f deploy/Dockerfile .
