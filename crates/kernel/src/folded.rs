@@ -1,4 +1,5 @@
 use crate::rounding::nearest_code;
+use crate::split::{Split, norm};
 
 /// A query against the codes of one segment: the segment's scales folded in, quantised to int8, and
 /// with it the bound on how far an integer score can be from the exact cosine.
@@ -145,78 +146,40 @@ impl FoldedQuery {
     }
 }
 
-/// A bound on v·x for every x in a box, |xᵢ| ≤ bᵢ, and in a ball, ‖x‖ ≤ radius: v is split into t
-/// and v − t with |tᵢ| = min(|vᵢ|, τ·bᵢ), where t·x ≤ ‖t‖·radius and (v − t)·x ≤ Σ |vᵢ − tᵢ|·bᵢ.
-struct Split {
-    /// τ.
-    limit: f64,
-    /// ‖t‖ · radius.
-    ball_part: f64,
-    /// Σ |vᵢ − tᵢ|·bᵢ.
-    box_part: f64,
-}
-
-impl Split {
-    /// The best of a few values of τ; each is a bound. The derivative of the sum by t vanishes at
-    /// τ = ‖t‖ / radius, which repeated insertion approaches from above.
-    fn tightest(values: &[f64], bounds: &[f64], radius: f64) -> Self {
-        const INSERTIONS: usize = 8;
-        let mut best = Self::at(0.0, values, bounds, radius);
-        let mut limit = f64::MAX;
-        for _ in 0..INSERTIONS {
-            let split = Self::at(limit, values, bounds, radius);
-            if radius == 0.0 || split.ball_part == 0.0 {
-                return if split.total() < best.total() {
-                    split
-                } else {
-                    best
-                };
-            }
-            let next = split.ball_part / (radius * radius);
-            if split.total() < best.total() {
-                best = split;
-            }
-            if next >= limit {
-                break;
-            }
-            limit = next;
-        }
-        best
-    }
-
-    fn at(limit: f64, values: &[f64], bounds: &[f64], radius: f64) -> Self {
-        let mut squares = 0.0;
-        let mut box_part = 0.0;
-        for (value, bound) in values.iter().zip(bounds) {
-            let magnitude = value.abs();
-            let in_ball = magnitude.min(limit * bound);
-            squares += in_ball * in_ball;
-            box_part += (magnitude - in_ball) * bound;
-        }
-        Self {
-            limit,
-            ball_part: squares.sqrt() * radius,
-            box_part,
-        }
-    }
-
-    fn total(&self) -> f64 {
-        self.ball_part + self.box_part
-    }
-
-    /// t.
-    fn in_ball(&self, values: &[f64], bounds: &[f64]) -> Vec<f64> {
-        let clipped =
-            |(value, bound): (&f64, &f64)| value.abs().min(self.limit * bound).copysign(*value);
-        values.iter().zip(bounds).map(clipped).collect()
-    }
-}
-
-fn norm(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(|value| value * value).sum::<f64>().sqrt()
-}
-
 /// A bound on a cosine is made to bound its float32 rounding too.
 fn outward(bound: f64, choose: fn(f64, f64) -> f64) -> f64 {
     choose(bound, f64::from(bound as f32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_bound_between_two_float32_bounds_what_rounds_across_it() {
+        let one_up = f64::from(1.0f32.next_up());
+        let above_the_middle = 1.0 + 0.6 * (one_up - 1.0);
+        assert_eq!(outward(above_the_middle, f64::max), one_up);
+        assert_eq!(outward(above_the_middle, f64::min), above_the_middle);
+        assert_eq!(outward(-above_the_middle, f64::min), -one_up);
+    }
+
+    proptest! {
+        #[test]
+        fn the_largest_cosine_is_the_largest_of_all_angles_allowed(
+            along in -0.2f64..1.2,
+            across in 1e-9f64..0.8,
+            reached in -1.5f64..1.5,
+        ) {
+            let folded = FoldedQuery { codes: vec![1], scale: 1.0, error: 0.0, along, across, slack: 0.0 };
+            let largest = folded.largest_cosine(reached);
+            for step in 0..=2000 {
+                let angle = std::f64::consts::PI * f64::from(step) / 2000.0;
+                if along * angle.cos() - across * angle.sin() <= reached {
+                    prop_assert!(angle.cos() <= largest + 1e-9, "{} above {largest}", angle.cos());
+                }
+            }
+        }
+    }
 }

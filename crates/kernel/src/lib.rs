@@ -23,6 +23,7 @@ mod quantized;
 mod query;
 mod rounding;
 mod scan;
+mod split;
 mod top;
 
 pub use codes::Codes;

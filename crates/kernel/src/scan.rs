@@ -125,6 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_row_displaces_an_equal_one_offered_before() {
+        let quantized = QuantizedRows::quantize(1, &[3.0, 5.0]);
+        let folded = Query::new(vec![1.0]).unwrap().fold(quantized.as_codes());
+        let score = 127 * 127;
+        let mut top = TopRows::new(2);
+        for row in [7, 8, 9] {
+            top.offer(score, row);
+        }
+        scan_top(quantized.as_codes(), &folded, |_| true, &mut top);
+        assert_eq!(top.into_sorted(), [(score, 0), (score, 1)]);
+    }
+
+    #[test]
     fn only_live_rows_at_or_above_the_floor_are_found() {
         let (quantized, folded) = rows_towards_the_query();
         let mut all = Vec::new();

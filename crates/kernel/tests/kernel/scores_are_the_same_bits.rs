@@ -64,6 +64,11 @@ fn a_vector_and_itself_score_one_and_its_opposite_minus_one() {
 #[test]
 fn a_score_of_zero_has_no_sign() {
     let query = Query::new(vec![-1.0, 0.0]).unwrap();
+    // Negative, and too small for a float32.
+    assert_eq!(
+        query.score(&[f32::from_bits(1), f32::MAX]).to_bits(),
+        0.0f32.to_bits()
+    );
     assert_eq!(query.score(&[0.0, 1.0]).to_bits(), 0.0f32.to_bits());
     assert_eq!(query.score(&[0.0, -1.0]).to_bits(), 0.0f32.to_bits());
     assert_eq!(query.score(&[0.0, 0.0]).to_bits(), 0.0f32.to_bits());
