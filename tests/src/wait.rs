@@ -1,0 +1,24 @@
+//! Bounded waiting for a condition: the only use of time in the scenarios.
+
+use std::time::{Duration, Instant};
+
+/// How long a condition may take to come true, generous for a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tries until it is `Ok`, for [`PATIENCE`].
+///
+/// # Panics
+/// With what was awaited and the last error, when the time is over.
+#[track_caller]
+pub fn eventually<T>(awaited: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(error) if start.elapsed() > PATIENCE => {
+                panic!("{awaited}: still not after {PATIENCE:?}: {error}")
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What a user relies on, one scenario a file, against real processes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests fail by panicking
+
+mod a_cluster_survives_a_killed_shard_node;
+mod a_cluster_survives_any_killed_coordinator;
+mod a_coordinator_that_lost_its_data_joins_its_own_cluster;
+mod a_frozen_node_ends_in_a_deadline;
+mod a_full_budget_still_searches_and_deletes;
+mod a_killed_cluster_comes_back_whole;
+mod a_restart_changes_no_answer;
+mod a_shard_node_joins_a_running_server;
+mod acknowledged_writes_survive_kill;
+mod bad_configuration_is_refused;
+mod bad_input_is_refused_with_advice;
+mod both_http_versions_share_a_port;
+mod damaged_data_is_never_served;
+mod http_rules_are_kept;
+mod imported_files_are_found_with_full_recall;
+mod keys_guard_the_rights;
+mod one_process_owns_a_data_directory;
+mod overload_is_shed;
+mod search_equals_the_oracle;
+mod the_api_documents_itself;
+mod the_last_write_of_an_id_wins;
+mod the_published_examples_run_unchanged;
+mod unreachable_shards_are_named;
+mod vectors_come_back_bit_for_bit;
