@@ -7,6 +7,8 @@ use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 
+use crate::wait::eventually;
+
 /// Requests to one server.
 #[derive(Clone, Debug)]
 pub struct Api {
@@ -250,6 +252,19 @@ impl Api {
     pub fn fetch(&self, id: &str) -> Option<Vec<f32>> {
         self.try_fetch(id)
             .unwrap_or_else(|error| panic!("fetch of {id:?}: {error}"))
+    }
+
+    /// Waits until `/health` tells this many vectors: in a cluster its figure is of a moment ago.
+    #[track_caller]
+    pub fn wait_for_items(&self, expected: u64) {
+        eventually(&format!("{} tells {expected} items", self.base), || {
+            let items = self.items();
+            if items == expected {
+                Ok(())
+            } else {
+                Err(format!("{items} items"))
+            }
+        });
     }
 
     /// Vectors stored, as `/health` tells.

@@ -17,6 +17,8 @@ pub mod process;
 pub mod python;
 pub mod raw;
 pub mod sandbox;
+pub mod seed;
 pub mod skip;
+pub mod until;
 pub mod vectors;
 pub mod wait;

@@ -71,3 +71,49 @@ pub fn assert_in_order(hits: &[Hit]) {
         assert!(in_order, "{a:?} must not come before {b:?}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> BTreeMap<String, Vec<f32>> {
+        let rows = [
+            ("near", [1.0, 0.1]),
+            ("far", [0.1, 1.0]),
+            ("away", [-1.0, 0.0]),
+        ];
+        rows.map(|(id, row)| (id.to_owned(), row.to_vec())).into()
+    }
+
+    fn answer(ids: &[&str], certified: bool) -> SearchAnswer {
+        let rows = rows();
+        let hit = |id: &&str| {
+            let score = cosine(&rows[*id], &[1.0, 0.0]) as f32;
+            Hit {
+                id: (*id).to_owned(),
+                score,
+            }
+        };
+        SearchAnswer {
+            hits: ids.iter().map(hit).collect(),
+            certified,
+        }
+    }
+
+    fn accepts(answer: &SearchAnswer) -> bool {
+        std::panic::catch_unwind(|| assert_true_top_k(&rows(), &[1.0, 0.0], 2, answer)).is_ok()
+    }
+
+    #[test]
+    fn only_the_true_neighbours_in_their_order_are_accepted() {
+        assert!(accepts(&answer(&["near", "far"], true)));
+        assert!(!accepts(&answer(&["near", "far"], false)), "not certified");
+        assert!(!accepts(&answer(&["far", "near"], true)), "wrong order");
+        assert!(
+            !accepts(&answer(&["near", "away"], true)),
+            "a neighbour is missing"
+        );
+        assert!(!accepts(&answer(&["near"], true)), "too few");
+        assert!(!accepts(&answer(&["near", "near"], true)), "one twice");
+    }
+}

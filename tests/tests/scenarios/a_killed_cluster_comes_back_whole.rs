@@ -1,19 +1,19 @@
 //! Every process killed at once, while it writes, and started again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use vectra_tests::http::{Api, Outcome};
 use vectra_tests::model::Model;
 use vectra_tests::sandbox::{Sandbox, wait_for_leaders};
+use vectra_tests::until::Until;
 use vectra_tests::vectors::{numbered, random_vectors, seeded};
 use vectra_tests::wait::eventually;
 
 const DIMENSION: usize = 24;
 
 /// Ingests batch after batch until one is not acknowledged.
-fn write_until(stop: &AtomicBool, api: &Api, round: u64) -> Model {
+fn write_until(end: &Until, api: &Api, round: u64) -> Model {
     let mut model = Model::default();
     let mut random = seeded(round);
     for batch in 0.. {
@@ -26,7 +26,7 @@ fn write_until(stop: &AtomicBool, api: &Api, round: u64) -> Model {
                 break;
             }
         }
-        if stop.load(Ordering::Relaxed) || batch > 60 {
+        if end.is_now() || batch > 60 {
             break;
         }
     }
@@ -39,12 +39,13 @@ fn twice_in_the_middle_of_writing() {
     let api = cluster.api();
     let mut model = Model::default();
     for round in 0..2 {
-        let stop = AtomicBool::new(false);
+        let end = Until::default();
         let written = thread::scope(|scope| {
-            let writer = scope.spawn(|| write_until(&stop, &api, round));
+            let end_after_all = end.dropped();
+            let writer = scope.spawn(|| write_until(&end, &api, round));
             thread::sleep(Duration::from_millis(900));
             cluster.kill_all();
-            stop.store(true, Ordering::Relaxed);
+            drop(end_after_all);
             writer.join().expect("the writer")
         });
         model.merge(written);

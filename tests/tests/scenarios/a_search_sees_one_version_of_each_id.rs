@@ -2,12 +2,13 @@
 //! in a version that was current when the search ran; and what was acknowledged before is in it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use vectra_tests::http::Api;
 use vectra_tests::process::Vectra;
 use vectra_tests::sandbox::Sandbox;
+use vectra_tests::until::Until;
 use vectra_tests::vectors::numbered;
 
 const IDS: usize = 120;
@@ -34,12 +35,13 @@ fn replace_and_search(writer: &Api, readers: &[Api]) {
     writer.ingest(&ids, &vec![vector_of(0); IDS]);
     let acknowledged = AtomicU64::new(0);
     let begun = AtomicU64::new(0);
-    let done = AtomicBool::new(false);
+    let end = Until::default();
     thread::scope(|scope| {
+        let _end_after_all = end.dropped();
         for api in readers {
-            let (acknowledged, begun, done) = (&acknowledged, &begun, &done);
+            let (acknowledged, begun, end) = (&acknowledged, &begun, &end);
             scope.spawn(move || {
-                while !done.load(Ordering::SeqCst) {
+                while !end.is_now() {
                     let oldest = acknowledged.load(Ordering::SeqCst);
                     let hits = api.search(&vector_of(0), 10_000).hits;
                     let newest = begun.load(Ordering::SeqCst);
@@ -64,7 +66,6 @@ fn replace_and_search(writer: &Api, readers: &[Api]) {
             writer.ingest(&ids, &vec![vector_of(version); IDS]);
             acknowledged.store(version, Ordering::SeqCst);
         }
-        done.store(true, Ordering::SeqCst);
     });
 }
 

@@ -4,7 +4,6 @@
 //! same, the moment of each kill as near as the machine allows.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use rand::rngs::StdRng;
 use vectra_tests::http::{Api, Outcome};
 use vectra_tests::model::Model;
 use vectra_tests::process::Vectra;
+use vectra_tests::seed::{rounds, seed};
+use vectra_tests::until::Until;
 use vectra_tests::vectors::{random_vectors, seeded};
 
 const DIMENSION: usize = 48;
@@ -20,19 +21,10 @@ const DIMENSION: usize = 48;
 const WRITERS: usize = 3;
 const IDS_A_WRITER: usize = 400;
 
-fn from_environment(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok()?;
-    Some(
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is {value:?}, not a number")),
-    )
-}
-
 #[test]
 fn rounds_of_writes_under_kill() {
-    let rounds = from_environment("VECTRA_TEST_ROUNDS").unwrap_or(12);
-    let seed = from_environment("VECTRA_TEST_SEED").unwrap_or_else(|| rand::rng().random());
+    let rounds = rounds("VECTRA_TEST_ROUNDS", 12);
+    let seed = seed();
     println!("run again with VECTRA_TEST_SEED={seed} VECTRA_TEST_ROUNDS={rounds}");
 
     let mut random = seeded(seed);
@@ -44,16 +36,16 @@ fn rounds_of_writes_under_kill() {
     let mut model = Mutex::new(Model::default());
     for round in 0..rounds {
         let moment = Duration::from_millis(random.random_range(5..700));
-        let stop = AtomicBool::new(false);
+        let end = Until::default();
         thread::scope(|scope| {
+            let _end_after_all = end.dropped();
             for writer in 0..WRITERS {
                 let generator = seeded(random.random());
-                let (api, stop, model) = (&api, &stop, &model);
-                scope.spawn(move || write_until(stop, api, writer, generator, model));
+                let (api, end, model) = (&api, &end, &model);
+                scope.spawn(move || write_until(end, api, writer, generator, model));
             }
             thread::sleep(moment);
             server.kill();
-            stop.store(true, Ordering::Relaxed);
         });
         server.restart();
         println!(
@@ -64,14 +56,8 @@ fn rounds_of_writes_under_kill() {
     }
 }
 
-fn write_until(
-    stop: &AtomicBool,
-    api: &Api,
-    writer: usize,
-    mut random: StdRng,
-    model: &Mutex<Model>,
-) {
-    while !stop.load(Ordering::Relaxed) {
+fn write_until(end: &Until, api: &Api, writer: usize, mut random: StdRng, model: &Mutex<Model>) {
+    while !end.is_now() {
         let count = *[1, 1, 7, 60].get(random.random_range(0..4)).unwrap_or(&1);
         let ids: Vec<String> = (0..count)
             .map(|_| format!("writer-{writer}/{}", random.random_range(0..IDS_A_WRITER)))

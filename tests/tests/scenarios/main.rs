@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests fail by panicking
 
+mod a_cluster_keeps_its_word_under_kill;
 mod a_cluster_survives_a_killed_shard_node;
 mod a_cluster_survives_any_killed_coordinator;
 mod a_coordinator_that_lost_its_data_joins_its_own_cluster;

@@ -56,7 +56,7 @@ fn run_published_python(url: &str) {
     assert!(searched.starts_with("200 "), "{printed}");
     assert_eq!(searched.matches("'id': 'vec_").count(), 5, "{printed}");
     assert_eq!(searched.matches("'score': ").count(), 5, "{printed}");
-    assert_eq!(Api::new(url).items(), 1_000);
+    Api::new(url).wait_for_items(1_000);
 }
 
 fn run_published_curl(url: &str) {
