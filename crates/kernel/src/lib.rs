@@ -17,6 +17,7 @@ mod codes;
 mod error;
 mod exact;
 mod folded;
+mod inner_product;
 mod instruction_set;
 pub mod oracle;
 mod quantized;

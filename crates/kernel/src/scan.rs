@@ -1,6 +1,5 @@
-use simsimd::SpatialSimilarity;
-
-use crate::{Codes, FoldedQuery, TopRows, instruction_set};
+use crate::instruction_set::{PORTABLE, instruction_set};
+use crate::{Codes, FoldedQuery, TopRows, inner_product};
 
 /// Offers every live row to `top`, lower rows first.
 ///
@@ -46,52 +45,36 @@ pub fn scan_above(
     });
 }
 
-fn scan(codes: Codes<'_>, query: &FoldedQuery, mut each: impl FnMut(u32, i32)) {
+fn scan(codes: Codes<'_>, query: &FoldedQuery, each: impl FnMut(u32, i32)) {
     assert_eq!(
         codes.dimension(),
         query.codes().len(),
         "codes of another dimension than the query's"
     );
-    // Chooses simsimd's kernels once, before threads meet in its unguarded table of them.
-    instruction_set();
-    for (row, row_codes) in codes.iter() {
-        each(row, inner_product(row_codes, query.codes()));
+    // Asking also chooses simsimd's kernels before threads meet in its unguarded table of them.
+    if instruction_set() == PORTABLE {
+        scan_with(inner_product::portable, codes, query, each);
+    } else {
+        scan_with(inner_product::simsimd, codes, query, each);
     }
 }
 
-/// Σ aᵢ·bᵢ, exact: simsimd adds in 32 bits, which [`MAX_DIMENSION`](crate::MAX_DIMENSION) codes
-/// cannot overflow, and only then converts.
-fn inner_product(a: &[i8], b: &[i8]) -> i32 {
-    // Only slices of two lengths have no product, and the caller has compared the dimensions.
-    i8::dot(a, b).map_or(i32::MIN, |sum| sum as i32)
+/// Compiled once per inner product, so that its choice costs nothing per row.
+fn scan_with(
+    inner_product: impl Fn(&[i8], &[i8]) -> i32,
+    codes: Codes<'_>,
+    query: &FoldedQuery,
+    mut each: impl FnMut(u32, i32),
+) {
+    for (row, row_codes) in codes.iter() {
+        each(row, inner_product(row_codes, query.codes()));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{QuantizedRows, Query};
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn simsimd_gives_the_exact_integer_in_every_dimension(
-            pairs in prop::collection::vec((-127i8..=127, -127i8..=127), 1..700),
-        ) {
-            let (a, b): (Vec<i8>, Vec<i8>) = pairs.into_iter().unzip();
-            let exact: i32 = a.iter().zip(&b).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
-            prop_assert_eq!(inner_product(&a, &b), exact);
-        }
-    }
-
-    #[test]
-    fn the_largest_sum_fits() {
-        let codes = [127i8; crate::MAX_DIMENSION];
-        assert_eq!(inner_product(&codes, &codes), 4096 * 127 * 127);
-        assert_eq!(
-            inner_product(&codes, &codes.map(|code| -code)),
-            -4096 * 127 * 127
-        );
-    }
 
     /// Scores grow with the row: every row beats the ones before it.
     fn rows_towards_the_query() -> (QuantizedRows, FoldedQuery) {
