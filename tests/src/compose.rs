@@ -1,0 +1,252 @@
+//! Containers: the image of `deploy/Dockerfile`, and the cluster of `docker-compose.yml`.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use crate::http::Api;
+use crate::wait::eventually;
+
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const IMAGE: &str = "vectra-engine";
+
+/// The version of the Docker engine, or why there is none to ask.
+pub fn docker_engine() -> Result<String, String> {
+    run(
+        "docker",
+        &["version", "--format", "{{.Server.Version}}"],
+        &[],
+    )
+}
+
+/// Builds the image from this checkout, once for all tests.
+pub fn image() -> &'static str {
+    static BUILT: LazyLock<()> = LazyLock::new(|| {
+        must(run("deploy/base-images.sh", &[], &[]));
+        must(run(
+            "docker",
+            &["build", "-t", IMAGE, "-f", "deploy/Dockerfile", "."],
+            &[],
+        ));
+    });
+    LazyLock::force(&BUILT);
+    IMAGE
+}
+
+/// One container, `docker run -p PORT:8000 vectra-engine`; removed with its volume when dropped.
+#[derive(Debug)]
+pub struct Container {
+    id: String,
+    port: u16,
+}
+
+impl Container {
+    /// Starts it with nothing but a port.
+    pub fn start() -> Self {
+        let port = free_port();
+        let published = format!("{port}:8000");
+        let id = must(run(
+            "docker",
+            &["run", "--detach", "--publish", &published, image()],
+            &[],
+        ));
+        Self { id, port }
+    }
+
+    /// A client of it, once it answers.
+    pub fn api(&self) -> Api {
+        answering(self.port)
+    }
+
+    /// What a command prints inside it.
+    pub fn exec(&self, command: &[&str]) -> String {
+        must(run("docker", &[&["exec", &self.id], command].concat(), &[]))
+    }
+
+    /// What the engine knows about it, by a Go template.
+    pub fn inspect(&self, format: &str) -> String {
+        must(run(
+            "docker",
+            &["inspect", "--format", format, &self.id],
+            &[],
+        ))
+    }
+
+    /// Asks it to stop and gives it as long as `docker stop` does by itself.
+    pub fn stop(&self) {
+        must(run("docker", &["stop", &self.id], &[]));
+    }
+
+    /// Starts it again on its own volume.
+    pub fn start_again(&self) {
+        must(run("docker", &["start", &self.id], &[]));
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            show(run("docker", &["logs", "--tail", "40", &self.id], &[]));
+        }
+        show_error(run(
+            "docker",
+            &["rm", "--force", "--volumes", &self.id],
+            &[],
+        ));
+    }
+}
+
+/// The cluster of `docker-compose.yml` under a project name of its own; taken down with its volumes when
+/// dropped.
+#[derive(Debug)]
+pub struct Compose {
+    program: &'static [&'static str],
+    project: String,
+    port: u16,
+}
+
+impl Compose {
+    /// `docker compose`, or else `docker-compose`; or why neither is here.
+    pub fn find() -> Result<Self, String> {
+        let works = |program: &&'static [&'static str]| {
+            let (name, leading) = program.split_first().expect("a program has a name");
+            run(name, &[leading, &["version"]].concat(), &[]).is_ok()
+        };
+        let known: [&'static [&'static str]; 2] = [&["docker", "compose"], &["docker-compose"]];
+        let program = known
+            .into_iter()
+            .find(works)
+            .ok_or("neither `docker compose` nor `docker-compose` is here")?;
+        let project = format!("vectra-test-{}", std::process::id());
+        Ok(Self {
+            program,
+            project,
+            port: free_port(),
+        })
+    }
+
+    /// `up -d` and what else is given.
+    pub fn up(&self, arguments: &[&str]) {
+        image();
+        must(self.run(&[&["up", "-d"], arguments].concat()));
+    }
+
+    /// `down`: the containers go, their volumes stay.
+    pub fn down(&self) {
+        must(self.run(&["down"]));
+    }
+
+    /// Restarts one container.
+    pub fn restart(&self, container: &str) {
+        must(run("docker", &["restart", container], &[]));
+    }
+
+    /// The containers of a service.
+    pub fn containers(&self, service: &str) -> Vec<String> {
+        let printed = must(self.run(&["ps", "-q", service]));
+        printed.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until the engine calls every container of a service healthy, and tells how many there are.
+    pub fn healthy(&self, service: &str) -> usize {
+        let containers = self.containers(service);
+        for id in &containers {
+            eventually("a healthy container", || {
+                match run(
+                    "docker",
+                    &["inspect", "--format", "{{.State.Health.Status}}", id],
+                    &[],
+                )?
+                .as_str()
+                {
+                    "healthy" => Ok(()),
+                    other => Err(format!("{service} is {other}")),
+                }
+            });
+        }
+        containers.len()
+    }
+
+    /// A client of the first coordinator, once it answers.
+    pub fn api(&self) -> Api {
+        answering(self.port)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        let (name, leading) = self.program.split_first().expect("a program has a name");
+        let project = ["-p", &self.project, "-f", "docker-compose.yml"];
+        let port = self.port.to_string();
+        run(
+            name,
+            &[leading, &project, arguments].concat(),
+            &[("VECTRA_PORT", &port)],
+        )
+    }
+}
+
+impl Drop for Compose {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            show(self.run(&["ps"]));
+            show(self.run(&["logs", "--no-color", "--tail", "25"]));
+        }
+        show_error(self.run(&["down", "--volumes", "--remove-orphans", "--timeout", "5"]));
+    }
+}
+
+fn answering(port: u16) -> Api {
+    let api = Api::new(&format!("http://localhost:{port}"));
+    eventually("an answer to GET /health", || {
+        match api.try_get("/health")? {
+            answer if answer.status == 200 => Ok(()),
+            answer => Err(answer.describe()),
+        }
+    });
+    api
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("0.0.0.0:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// What a program run in the repository prints, or its complaints.
+fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(REPOSITORY);
+    let output = command
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() {
+        return Ok(printed);
+    }
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    let both = format!("{printed}\n{complaints}");
+    let lines: Vec<&str> = both.lines().collect();
+    let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+    Err(format!(
+        "{program} {}: {}:\n{tail}",
+        arguments.join(" "),
+        output.status
+    ))
+}
+
+#[track_caller]
+fn must(result: Result<String, String>) -> String {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn show(result: Result<String, String>) {
+    let (Ok(text) | Err(text)) = result;
+    eprintln!("{text}");
+}
+
+fn show_error(result: Result<String, String>) {
+    if let Err(error) = result {
+        eprintln!("{error}");
+    }
+}
