@@ -2,9 +2,15 @@
 //!
 //! The only crate that names openraft. It knows neither HTTP nor the API's JSON.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "openraft's storage errors are large, and its traits return them"
+)]
+
 mod error;
 mod group;
 mod log;
+mod machine;
 mod network;
 pub mod placement;
 mod service;

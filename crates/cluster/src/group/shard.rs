@@ -1,40 +1,163 @@
 //! One shard's group.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use openraft::{Raft, ServerState};
+use tokio::task::AbortHandle;
 use vectra_store::{Shard, ShardView};
 
-use crate::{GroupStatus, NotLeader, WriteError};
+use super::proposer::Proposer;
+use super::status_of;
+use crate::log::GroupLog;
+use crate::machine::ShardConfig;
+use crate::network::Lease;
+use crate::{GroupStatus, NodeId, NotLeader, RaftTiming, WriteError};
 
-/// The largest batch that [`ShardGroup::write`] takes, encoded.
-pub const MAX_BATCH_BYTES: usize = 16 << 20;
+/// How long a read waits for a leader that has just been elected to catch up.
+const READ_PATIENCE: Duration = Duration::from_millis(500);
+const READ_PAUSE: Duration = Duration::from_millis(5);
 
 /// This node's replica of one shard.
 #[derive(Clone)]
-pub struct ShardGroup;
+pub struct ShardGroup {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) node: NodeId,
+    pub(super) raft: Raft<ShardConfig>,
+    pub(super) shard: Arc<Shard>,
+    pub(super) log: GroupLog<ShardConfig>,
+    pub(super) lease: Lease,
+    pub(super) timing: RaftTiming,
+    pub(super) proposer: Proposer,
+    /// The last entry in the log when the group was opened.
+    pub(super) last_at_open: Option<u64>,
+    pub(super) tasks: Vec<AbortHandle>,
+    /// One snapshot is received at a time.
+    pub(super) receiving: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
 
 impl ShardGroup {
-    /// Proposes an encoded [`vectra_store::WriteBatch`]. When it returns, the batch is on stable
-    /// storage on a majority of the replicas and applied here. Says how many of its ids existed.
+    /// Proposes an encoded [`vectra_store::WriteBatch`] of up to [`crate::MAX_BATCH_BYTES`]. When
+    /// it returns, the batch is on stable storage on a majority of the replicas and applied here.
+    /// Says how many of its ids existed.
     pub async fn write(&self, batch: Bytes) -> Result<u64, WriteError> {
-        let _ = batch;
-        unimplemented!()
+        self.inner.proposer.write(batch).await
     }
 
     /// A state that holds everything acknowledged before this call, by whichever leader. Only the
     /// leader has it; just elected, it waits a moment for what its predecessors left.
     pub async fn readable_view(&self) -> Result<Arc<ShardView>, NotLeader> {
-        unimplemented!()
+        let until = tokio::time::Instant::now() + READ_PATIENCE;
+        loop {
+            match self.readiness() {
+                Ok(()) => return Ok(self.inner.shard.view()),
+                Err(Unready {
+                    may_pass: false,
+                    refusal,
+                }) => return Err(refusal),
+                Err(Unready { refusal, .. }) if tokio::time::Instant::now() >= until => {
+                    return Err(refusal);
+                }
+                Err(_) => tokio::time::sleep(READ_PAUSE).await,
+            }
+        }
+    }
+
+    fn readiness(&self) -> Result<(), Unready> {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow();
+        let refusal = |reason: &str| NotLeader {
+            leader: metrics
+                .current_leader
+                .filter(|leader| *leader != self.inner.node),
+            reason: reason.to_owned(),
+        };
+        let lasting = |reason| Unready {
+            may_pass: false,
+            refusal: refusal(reason),
+        };
+        let passing = |reason| Unready {
+            may_pass: true,
+            refusal: refusal(reason),
+        };
+
+        if metrics.running_state.is_err() {
+            return Err(lasting("this replica has stopped on a fault"));
+        }
+        if metrics.state != ServerState::Leader || !metrics.vote.is_committed() {
+            return Err(lasting("this replica does not lead its shard"));
+        }
+        // What former leaders acknowledged comes before this leader's own first entry; what it
+        // acknowledged itself before a restart was in its log when it was opened.
+        let own_term = metrics.last_applied.is_some_and(|applied| {
+            let (by, leader) = (applied.leader_id, metrics.vote.leader_id);
+            (by.term, by.node_id) == (leader.term, leader.node_id)
+        });
+        let applied = metrics.last_applied.map(|applied| applied.index);
+        if !own_term || applied < self.inner.last_at_open {
+            return Err(passing(
+                "this replica was just elected and has not caught up yet",
+            ));
+        }
+        let membership = metrics.membership_config.membership();
+        let length = self.inner.timing.read_lease();
+        if !self
+            .inner
+            .lease
+            .is_held(self.inner.node, metrics.vote, membership, length)
+        {
+            return Err(passing(
+                "this replica has not heard of a majority for too long",
+            ));
+        }
+        Ok(())
     }
 
     /// The group as seen from here.
     pub fn status(&self) -> GroupStatus {
-        unimplemented!()
+        status_of(&self.inner.raft)
     }
 
     /// The replica's bytes.
     pub fn shard(&self) -> &Arc<Shard> {
-        unimplemented!()
+        &self.inner.shard
     }
+
+    pub(crate) fn raft(&self) -> &Raft<ShardConfig> {
+        &self.inner.raft
+    }
+
+    pub(crate) fn receiving(&self) -> &Arc<tokio::sync::Mutex<()>> {
+        &self.inner.receiving
+    }
+
+    pub(super) async fn shutdown(&self) {
+        for task in &self.inner.tasks {
+            task.abort();
+        }
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::warn!(%error, "a shard's group did not stop in order");
+        }
+        if let Err(error) = self.inner.log.flush().await {
+            tracing::warn!(%error, "a shard's log was not flushed");
+        }
+    }
+}
+
+/// Why a replica may not answer now, and whether it is worth to wait.
+struct Unready {
+    may_pass: bool,
+    refusal: NotLeader,
 }

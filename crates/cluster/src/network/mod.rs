@@ -1,46 +1,27 @@
-//! Peers.
+//! How raft groups on different nodes reach each other.
 
-use tonic::transport::Channel;
+mod address_book;
+mod convert;
+mod lease;
+mod peer;
+mod snapshot_stream;
 
-use crate::{ClusterError, NodeId};
+pub use address_book::Network;
+pub(crate) use convert::{
+    append_request_from_wire, append_response_to_wire, vote_from_wire, vote_request_from_wire,
+    vote_response_to_wire, vote_to_wire,
+};
+pub(crate) use lease::Lease;
+pub(crate) use peer::{Peers, client as raft_client};
+pub(crate) use snapshot_stream::{CHUNK_BYTES, SnapshotSource};
 
-/// Whom this node can call: an address book and one lazily dialled channel for each address.
-#[derive(Clone)]
-pub struct Network;
+/// Messages between nodes are no larger; entries are kept far below.
+pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
 
-impl Network {
-    /// The network as seen from the node `own`.
-    pub fn new(own: NodeId) -> Self {
-        let _ = own;
-        unimplemented!()
-    }
+/// The raft group of the placement, in the log and on the wire.
+pub(crate) const PLACEMENT_GROUP: u64 = 1;
 
-    /// This node.
-    pub fn own(&self) -> NodeId {
-        unimplemented!()
-    }
-
-    /// Notes where a node is reached, `name:port`.
-    pub fn set_address(&self, node: NodeId, address: &str) {
-        let _ = (node, address);
-    }
-
-    /// Where a node is reached.
-    pub fn address(&self, node: NodeId) -> Option<String> {
-        let _ = node;
-        None
-    }
-
-    /// The channel to a node. Nothing is dialled before it is used.
-    pub fn channel(&self, node: NodeId) -> Result<Channel, ClusterError> {
-        let _ = node;
-        unimplemented!()
-    }
-
-    /// The channel to an address, `name:port`. Nothing is dialled before it is used; the name is
-    /// resolved at every dial.
-    pub fn channel_to(&self, address: &str) -> Result<Channel, ClusterError> {
-        let _ = address;
-        unimplemented!()
-    }
+/// The raft group of a shard, in the log and on the wire.
+pub(crate) fn group_of(shard: crate::ShardId) -> u64 {
+    shard + PLACEMENT_GROUP
 }

@@ -125,7 +125,7 @@ fn refused(reason: String) -> PlacementOutcome {
 }
 
 fn largest_odd(at_most: usize) -> usize {
-    at_most.saturating_sub(usize::from(at_most % 2 == 0))
+    at_most.saturating_sub(usize::from(at_most.is_multiple_of(2)))
 }
 
 /// Cuts all 64-bit hashes into ranges whose lengths differ by one at the most.

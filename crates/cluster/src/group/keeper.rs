@@ -1,0 +1,126 @@
+//! Keeps one shard's group in order: checkpoints, a short log, compaction.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use openraft::{Raft, ServerState};
+use vectra_store::Shard;
+
+use crate::LogEngine;
+use crate::machine::{Progress, ShardCommand, ShardConfig};
+
+/// A checkpoint is due after this much log, also if the rows it left are few.
+const LOG_BYTES: u64 = 64 << 20;
+const LOG_ENTRIES: u64 = 100_000;
+/// How often to look, also if nothing seems to happen.
+const PERIOD: Duration = Duration::from_secs(1);
+
+pub(super) struct Keeper {
+    pub(super) raft: Raft<ShardConfig>,
+    pub(super) shard: Arc<Shard>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) engine: LogEngine,
+    pub(super) name: String,
+}
+
+impl Keeper {
+    /// Runs until the group stops.
+    pub(super) async fn run(self) {
+        let mut sealed = false;
+        loop {
+            // Elapsed or changed: either way it is time to look.
+            let _ = tokio::time::timeout(PERIOD, self.progress.changed.notified()).await;
+            if self.raft.metrics().borrow().running_state.is_err() {
+                return;
+            }
+            self.finish_election().await;
+
+            let sealing = self.progress.sealing.load(Ordering::Acquire);
+            if sealing {
+                sealed = true;
+                continue;
+            }
+            if std::mem::take(&mut sealed) {
+                self.compact().await;
+            }
+            self.shorten_log().await;
+            if self.checkpoint_is_due() {
+                // Marked before raft gets to it, so that it is asked only once.
+                self.progress.sealing.store(true, Ordering::Release);
+                if let Err(error) = self.raft.trigger().snapshot().await {
+                    tracing::warn!(shard = self.name, %error, "no checkpoint could be started");
+                    self.progress.sealing.store(false, Ordering::Release);
+                }
+            }
+        }
+    }
+
+    fn checkpoint_is_due(&self) -> bool {
+        let (bytes, entries) = self.progress.since_checkpoint();
+        let grown = self.shard.growing_bytes() >= self.shard.options().seal_bytes;
+        entries > 0 && (grown || bytes >= LOG_BYTES || entries >= LOG_ENTRIES)
+    }
+
+    /// A leader that stopped between its election and its first entry leads again after a restart,
+    /// but can commit nothing before it has an entry of its own term.
+    async fn finish_election(&self) {
+        let unfinished = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow();
+            let vote = metrics.vote;
+            let applied_by = metrics.last_applied.map(|applied| applied.leader_id);
+            let last_is_applied =
+                metrics.last_applied.map(|applied| applied.index) == metrics.last_log_index;
+            metrics.state == ServerState::Leader
+                && vote.is_committed()
+                && last_is_applied
+                && applied_by.is_none_or(|leader| {
+                    (leader.term, leader.node_id) != (vote.leader_id.term, vote.leader_id.node_id)
+                })
+        };
+        if unfinished && let Err(error) = self.raft.client_write(ShardCommand::default()).await {
+            tracing::warn!(shard = self.name, %error, "an election could not be finished");
+        }
+    }
+
+    /// Purges the entries that a checkpoint covers and that no follower is likely to need.
+    async fn shorten_log(&self) {
+        let due = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow();
+            let covered = metrics.snapshot.map(|snapshot| snapshot.index);
+            let purged = metrics.purged.map(|purged| purged.index);
+            // Without entries applied since the start, nothing is known to be dispensable.
+            self.progress
+                .dispensable()
+                .zip(covered)
+                .map(|(dispensable, covered)| dispensable.min(covered))
+                .filter(|upto| purged.is_none_or(|purged| purged < *upto))
+        };
+        let Some(upto) = due else {
+            return;
+        };
+        if let Err(error) = self.raft.trigger().purge_log(upto).await {
+            tracing::warn!(shard = self.name, %error, "the log could not be purged");
+            return;
+        }
+        let engine = self.engine.clone();
+        let reclaimed = tokio::task::spawn_blocking(move || engine.reclaim()).await;
+        if let Ok(Err(error)) = reclaimed {
+            tracing::warn!(shard = self.name, %error, "the log's space was not reclaimed");
+        }
+    }
+
+    async fn compact(&self) {
+        let shard = self.shard.clone();
+        let compacted = tokio::task::spawn_blocking(move || {
+            while shard.compact()? {}
+            Ok::<(), vectra_store::StoreError>(())
+        })
+        .await;
+        if let Ok(Err(error)) = compacted {
+            tracing::warn!(shard = self.name, %error, "the segments could not be compacted");
+        }
+    }
+}

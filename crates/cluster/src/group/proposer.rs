@@ -1,0 +1,184 @@
+//! Turns the batches written to one shard into log entries.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::Raft;
+use openraft::error::{ClientWriteError, RaftError};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use vectra_store::Shard;
+
+use crate::machine::{Progress, ShardCommand, ShardConfig, ShardOutcome};
+use crate::{NotLeader, WriteError};
+
+/// The largest batch that [`super::ShardGroup::write`] takes, encoded.
+pub const MAX_BATCH_BYTES: usize = 16 << 20;
+
+/// Batches that wait share an entry up to this many bytes.
+const ENTRY_BYTES: usize = 2 << 20;
+const ENTRY_BATCHES: usize = 256;
+/// Entries on their way at the same time; while they are, further batches gather.
+const ENTRIES_IN_FLIGHT: usize = 2;
+/// Batches that may wait before further writers do.
+const QUEUE: usize = 256;
+/// A batch that no majority has agreed on for so long is given up as unknown.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// While a checkpoint is written, growing rows may take this many times `seal_bytes`.
+const GROWTH: u64 = 4;
+
+/// Hands batches to the task that proposes them.
+#[derive(Clone)]
+pub(super) struct Proposer {
+    queue: mpsc::Sender<Waiting>,
+}
+
+struct Waiting {
+    batch: Bytes,
+    answer: oneshot::Sender<Result<u64, WriteError>>,
+}
+
+impl Proposer {
+    /// Starts the task; it ends with the last handle.
+    pub(super) fn start(
+        raft: Raft<ShardConfig>,
+        shard: Arc<Shard>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(propose_all(raft, shard, progress, waiting));
+        Self { queue }
+    }
+
+    pub(super) async fn write(&self, batch: Bytes) -> Result<u64, WriteError> {
+        if batch.len() > MAX_BATCH_BYTES {
+            let reason = format!(
+                "a batch may have {MAX_BATCH_BYTES} bytes, this one has {}: send it in parts",
+                batch.len()
+            );
+            return Err(WriteError::Refused { reason });
+        }
+        let (answer, written) = oneshot::channel();
+        if self.queue.send(Waiting { batch, answer }).await.is_err() {
+            return Err(not_proposed("this replica has stopped"));
+        }
+        match written.await {
+            Ok(result) => result,
+            Err(_) => {
+                let reason = "this replica stopped while the write was under way".to_owned();
+                Err(WriteError::Unknown { reason })
+            }
+        }
+    }
+}
+
+async fn propose_all(
+    raft: Raft<ShardConfig>,
+    shard: Arc<Shard>,
+    progress: Arc<Progress>,
+    mut queue: mpsc::Receiver<Waiting>,
+) {
+    let in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT));
+    let mut next = None;
+    loop {
+        let Some(first) = (match next.take() {
+            Some(waiting) => Some(waiting),
+            None => queue.recv().await,
+        }) else {
+            return;
+        };
+        wait_for_room(&shard, &progress).await;
+        let Ok(permit) = in_flight.clone().acquire_owned().await else {
+            return;
+        };
+
+        let mut bytes = first.batch.len();
+        let mut batches = vec![first];
+        while batches.len() < ENTRY_BATCHES
+            && let Ok(waiting) = queue.try_recv()
+        {
+            if bytes + waiting.batch.len() > ENTRY_BYTES {
+                next = Some(waiting);
+                break;
+            }
+            bytes += waiting.batch.len();
+            batches.push(waiting);
+        }
+
+        let raft = raft.clone();
+        tokio::spawn(async move {
+            propose(&raft, batches).await;
+            drop(permit);
+        });
+    }
+}
+
+/// Rows grow in memory while a checkpoint is written: not without bound.
+async fn wait_for_room(shard: &Shard, progress: &Progress) {
+    let limit = GROWTH * shard.options().seal_bytes;
+    while progress.sealing.load(Ordering::Acquire) && shard.growing_bytes() > limit {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn propose(raft: &Raft<ShardConfig>, waiting: Vec<Waiting>) {
+    let (batches, answers): (Vec<_>, Vec<_>) = waiting
+        .into_iter()
+        .map(|waiting| (waiting.batch, waiting.answer))
+        .unzip();
+    let command = ShardCommand::new(batches);
+    let proposed = command.proposed.clone();
+
+    let result = match tokio::time::timeout(PATIENCE, raft.client_write(command)).await {
+        Ok(Ok(written)) => Ok(written.data),
+        // Raft says "not leader" also of an entry that it had in its log and replaced since.
+        Ok(Err(error)) if !proposed.is_set() => Err(refusal(&error)),
+        Ok(Err(error)) => Err(WriteError::Unknown {
+            reason: format!("the write was proposed and then lost sight of: {error}"),
+        }),
+        Err(_elapsed) => Err(WriteError::Unknown {
+            reason: format!("no majority of the replicas has agreed within {PATIENCE:?}"),
+        }),
+    };
+    for (position, answer) in answers.into_iter().enumerate() {
+        // A writer that no longer waits has gone; its batch is proposed all the same.
+        let _ = answer.send(outcome_of(&result, position));
+    }
+}
+
+fn outcome_of(result: &Result<ShardOutcome, WriteError>, batch: usize) -> Result<u64, WriteError> {
+    match result.as_ref().map(|outcome| outcome.batches.get(batch)) {
+        Ok(Some(Ok(existed))) => Ok(*existed),
+        Ok(Some(Err(reason))) => Err(WriteError::Refused {
+            reason: reason.clone(),
+        }),
+        Ok(None) => {
+            let reason = "the entry was applied without saying what became of it".to_owned();
+            Err(WriteError::Unknown { reason })
+        }
+        Err(error) => Err(error.clone()),
+    }
+}
+
+fn refusal(
+    error: &RaftError<crate::NodeId, ClientWriteError<crate::NodeId, openraft::BasicNode>>,
+) -> WriteError {
+    let leader = match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => forward.leader_id,
+        RaftError::APIError(_) | RaftError::Fatal(_) => None,
+    };
+    NotLeader {
+        leader,
+        reason: format!("this replica does not lead: {error}"),
+    }
+    .into()
+}
+
+fn not_proposed(reason: &str) -> WriteError {
+    NotLeader {
+        leader: None,
+        reason: reason.to_owned(),
+    }
+    .into()
+}

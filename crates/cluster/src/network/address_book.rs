@@ -1,0 +1,147 @@
+//! Who is reached where, and the channels there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{ClusterError, NodeId};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A peer that vanished without a word is noticed after these two.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Enough for one large message in flight without waiting for the receiver.
+const STREAM_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = 32 << 20;
+
+/// Whom this node can call: an address book and one lazily dialled channel for each address.
+#[derive(Clone)]
+pub struct Network {
+    own: NodeId,
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Default)]
+struct Book {
+    addresses: HashMap<NodeId, String>,
+    channels: HashMap<String, Channel>,
+}
+
+impl Network {
+    /// The network as seen from the node `own`.
+    pub fn new(own: NodeId) -> Self {
+        Self {
+            own,
+            book: Arc::default(),
+        }
+    }
+
+    /// This node.
+    pub fn own(&self) -> NodeId {
+        self.own
+    }
+
+    /// Notes where a node is reached, `name:port`.
+    pub fn set_address(&self, node: NodeId, address: &str) {
+        self.book().addresses.insert(node, address.to_owned());
+    }
+
+    /// Notes where a node is reached unless a place is known already.
+    pub(crate) fn suggest_address(&self, node: NodeId, address: &str) {
+        if !address.is_empty() {
+            self.book()
+                .addresses
+                .entry(node)
+                .or_insert_with(|| address.to_owned());
+        }
+    }
+
+    /// Where a node is reached.
+    pub fn address(&self, node: NodeId) -> Option<String> {
+        self.book().addresses.get(&node).cloned()
+    }
+
+    /// The channel to a node. Nothing is dialled before it is used. Needs a tokio runtime.
+    pub fn channel(&self, node: NodeId) -> Result<Channel, ClusterError> {
+        let Some(address) = self.address(node) else {
+            let reason = "its address is not known yet".to_owned();
+            return Err(ClusterError::Unreachable { node, reason });
+        };
+        self.channel_to(&address)
+    }
+
+    /// The channel to an address, `name:port`. Nothing is dialled before it is used; the name is
+    /// resolved at every dial. Needs a tokio runtime.
+    pub fn channel_to(&self, address: &str) -> Result<Channel, ClusterError> {
+        let mut book = self.book();
+        if let Some(channel) = book.channels.get(address) {
+            return Ok(channel.clone());
+        }
+        let channel = lazy_channel(address)?;
+        book.channels.insert(address.to_owned(), channel.clone());
+        Ok(channel)
+    }
+
+    /// A channel of its own, for streams so long that nothing else should wait behind them.
+    pub(crate) fn dedicated_channel(&self, node: NodeId) -> Result<Channel, ClusterError> {
+        let Some(address) = self.address(node) else {
+            let reason = "its address is not known yet".to_owned();
+            return Err(ClusterError::Unreachable { node, reason });
+        };
+        lazy_channel(&address)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lazy_channel(address: &str) -> Result<Channel, ClusterError> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| {
+        ClusterError::Refused {
+            reason: format!("{address:?} is no name:port: {error}"),
+        }
+    })?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .connect_lazy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_is_reached_where_it_was_last_said_to_be() {
+        let network = Network::new(1);
+        assert!(matches!(
+            network.channel(2),
+            Err(ClusterError::Unreachable { node: 2, .. })
+        ));
+
+        network.set_address(2, "shard-2:8100");
+        network.suggest_address(2, "elsewhere:1");
+        assert_eq!(network.address(2).as_deref(), Some("shard-2:8100"));
+        assert!(network.channel(2).is_ok());
+
+        network.set_address(2, "shard-2:9000");
+        assert_eq!(network.address(2).as_deref(), Some("shard-2:9000"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_refused() {
+        let network = Network::new(1);
+        assert!(matches!(
+            network.channel_to("no address"),
+            Err(ClusterError::Refused { .. })
+        ));
+    }
+}
