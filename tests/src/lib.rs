@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a harness fails by panicking
 
 pub mod address;
+pub mod compose;
 pub mod http;
 pub mod model;
 pub mod oracle;
