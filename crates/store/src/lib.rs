@@ -8,8 +8,31 @@
 //! The crate knows nothing of raft, network or HTTP, and blocks: call its slow methods from a
 //! thread that may block. The on-disk format is in `docs/format.md`, to the byte.
 
+mod batch;
+mod directory;
 mod error;
+mod file_name;
+mod growing;
+mod ids;
+mod index;
+mod manifest;
+mod numbers;
+mod options;
+mod part;
+mod receiver;
+mod renumbering;
+mod segment;
 mod shard;
+mod snapshot;
+mod state;
+mod view;
 
+pub use batch::WriteBatch;
 pub use error::StoreError;
-pub use shard::*;
+pub use ids::MAX_ID_BYTES;
+pub use options::{StepObserver, StoreOptions};
+pub use part::Part;
+pub use receiver::{ReceivedSnapshot, SnapshotReceiver};
+pub use shard::{Applied, Frozen, Shard};
+pub use snapshot::{Snapshot, SnapshotFile};
+pub use view::ShardView;

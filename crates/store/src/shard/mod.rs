@@ -1,187 +1,261 @@
-//! Signatures.
-#![allow(missing_docs, unused_variables)]
-use crate::StoreError;
-use bytes::Bytes;
-use std::{path::Path, sync::Arc};
+//! One replica of a shard.
 
-pub enum WriteBatch {
-    Upsert {
-        ids: Vec<String>,
-        dimension: u32,
-        vectors: Vec<f32>,
-    },
-    Delete {
-        ids: Vec<String>,
-    },
+mod checkpoint;
+mod compaction;
+mod transfer;
+
+pub use checkpoint::Frozen;
+
+use crate::{
+    ShardView, StoreError, StoreOptions,
+    batch::{ArchivedWriteBatch, EncodedBatch},
+    directory::Directory,
+    growing::GrowingBlock,
+    ids::Ids,
+    manifest::Manifest,
+    numbers::SegmentNumbers,
+    segment::SealedSegment,
+    snapshot::Checkpoint,
+    state::{SealedPart, State},
+};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use rkyv::{rend::f32_le, string::ArchivedString};
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use vectra_kernel::MAX_DIMENSION;
+
+/// One replica of a shard: its bytes in one directory, which it locks.
+///
+/// Locks are taken in the order of the fields below; none is held while a search runs.
+#[derive(Debug)]
+pub struct Shard {
+    directory: Directory,
+    dimension: usize,
+    options: StoreOptions,
+    /// Held by whatever replaces the manifest: sealing, compaction, installation.
+    maintenance: Mutex<Maintenance>,
+    /// Held by whatever changes rows, for as long as that takes in memory.
+    state: Mutex<State>,
+    view: ArcSwap<ShardView>,
+    checkpoint: ArcSwap<Checkpoint>,
 }
-impl WriteBatch {
-    pub fn encode(&self) -> Bytes {
-        unimplemented!()
-    }
+
+/// What only the holder of the maintenance lock knows and changes.
+#[derive(Debug)]
+struct Maintenance {
+    /// The manifest on disk.
+    manifest: Manifest,
+    numbers: SegmentNumbers,
 }
-/// Not exhaustive for building: `StoreOptions { seal_bytes, ..StoreOptions::default() }`.
-#[derive(Debug, Clone)]
-pub struct StoreOptions {
-    pub seal_bytes: u64,
-    pub segment_bytes: u64,
-}
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            seal_bytes: 16 << 20,
-            segment_bytes: 64 << 20,
-        }
-    }
-}
+
+/// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
+    /// How many distinct ids of the batch existed before it.
     pub existed: u64,
 }
-#[derive(Debug)]
-pub struct Shard {}
+
 impl Shard {
+    /// Opens the shard in `directory`, or creates an empty one where there is nothing. Verifies
+    /// the manifest and every `.segment` file; rows of `.vectors` files are verified as they are
+    /// read. Removes what an interrupted step left behind.
+    ///
+    /// # Errors
+    ///
+    /// It never starts empty over existing state: [`StoreError::Damaged`] names the file, and what
+    /// is wrong with it; [`StoreError::NewerVersion`] one that a newer program wrote;
+    /// [`StoreError::WrongDimension`] if the shard has another dimension, or this one is outside
+    /// 1…[`MAX_DIMENSION`]; [`StoreError::InUse`] if the directory is open already.
     pub fn open(
         directory: &Path,
         dimension: usize,
         options: StoreOptions,
     ) -> Result<Self, StoreError> {
-        unimplemented!()
+        if !(1..=MAX_DIMENSION).contains(&dimension) {
+            return Err(StoreError::WrongDimension {
+                expected: MAX_DIMENSION,
+                got: dimension,
+            });
+        }
+        let directory = Directory::open(directory, options.observer.clone())?;
+        let manifest = read_or_create_manifest(&directory, dimension)?;
+        let mut sealed = Vec::with_capacity(manifest.segments.len());
+        for (entry, dead) in &manifest.segments {
+            let segment = Arc::new(SealedSegment::open(&directory, *entry, dimension)?);
+            sealed.push(SealedPart {
+                segment,
+                dead: dead.clone(),
+            });
+        }
+        let in_use: Vec<_> = manifest.segments.iter().map(|(entry, _)| *entry).collect();
+        directory.remove_leftovers(&in_use)?;
+
+        let checkpoint = Checkpoint::new(&manifest, sealed.iter().map(|part| &part.segment));
+        let state = State::new(dimension, sealed);
+        Ok(Self {
+            directory,
+            dimension,
+            options,
+            view: ArcSwap::from_pointee(state.view()),
+            checkpoint: ArcSwap::from_pointee(checkpoint),
+            maintenance: Mutex::new(Maintenance {
+                numbers: SegmentNumbers::starting_at(manifest.next_number),
+                manifest,
+            }),
+            state: Mutex::new(state),
+        })
     }
+
+    /// Values per row.
+    #[must_use]
     pub fn dimension(&self) -> usize {
-        unimplemented!()
+        self.dimension
     }
+
+    /// The options it was opened with.
+    #[must_use]
     pub fn options(&self) -> &StoreOptions {
-        unimplemented!()
+        &self.options
     }
+
+    /// What the owner said about the last checkpoint; none before the first.
+    #[must_use]
     pub fn mark(&self) -> Option<Bytes> {
-        unimplemented!()
+        self.checkpoint.load().mark().cloned()
     }
+
+    /// Applies an encoded [`WriteBatch`](crate::WriteBatch) in memory, no disk involved. When it
+    /// returns, [`Shard::view`] shows all of the batch; before, nothing of it. The same batches in
+    /// the same order give the same rows everywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadBatch`] or [`StoreError::WrongDimension`], the same on every replica;
+    /// nothing was changed.
     pub fn apply(&self, batch: &[u8]) -> Result<Applied, StoreError> {
-        unimplemented!()
+        let encoded = EncodedBatch::new(batch)?;
+        let existed = match encoded.check(self.dimension)? {
+            ArchivedWriteBatch::Upsert { ids, vectors, .. } => {
+                if ids.is_empty() {
+                    return Ok(Applied { existed: 0 });
+                }
+                let block = block_of_last_versions(self.dimension, ids, vectors);
+                let mut state = self.state();
+                let existed = state.upsert(block);
+                self.publish(&state);
+                existed
+            }
+            ArchivedWriteBatch::Delete { ids } => {
+                let mut state = self.state();
+                let existed = state.delete(ids.iter().map(ArchivedString::as_str));
+                if existed > 0 {
+                    self.publish(&state);
+                }
+                existed
+            }
+        };
+        Ok(Applied { existed })
     }
+
+    /// The state as of the last batch applied: consistent, immutable, cheap to get.
+    #[must_use]
     pub fn view(&self) -> Arc<ShardView> {
-        unimplemented!()
+        self.view.load_full()
     }
-    /// Float bytes of all rows that are in no sealed segment yet, frozen ones included.
+
+    /// Bytes of the float32 rows that are in memory only, dead and frozen ones included. A
+    /// checkpoint is called for when they pass [`StoreOptions::seal_bytes`].
+    #[must_use]
     pub fn growing_bytes(&self) -> u64 {
-        unimplemented!()
+        self.view.load().growing_bytes()
     }
+
+    /// Bytes of memory that the shard needs: growing rows, and the codes of sealed ones.
+    #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        unimplemented!()
+        self.view.load().memory_bytes()
     }
+
+    /// Bytes of the files of the last checkpoint.
+    #[must_use]
     pub fn disk_bytes(&self) -> u64 {
-        unimplemented!()
+        self.checkpoint.load().disk_bytes()
     }
-    pub fn freeze(&self, mark: Bytes) -> Frozen {
-        unimplemented!()
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    pub fn seal(&self, frozen: Frozen) -> Result<(), StoreError> {
-        unimplemented!()
+
+    fn maintenance(&self) -> MutexGuard<'_, Maintenance> {
+        self.maintenance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
-    pub fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
-        unimplemented!()
-    }
-    pub fn receive(&self) -> Result<SnapshotReceiver, StoreError> {
-        unimplemented!()
-    }
-    pub fn install(&self, received: ReceivedSnapshot) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    pub fn compact(&self) -> Result<bool, StoreError> {
-        unimplemented!()
+
+    /// Makes the state what searches see.
+    fn publish(&self, state: &State) {
+        self.view.store(Arc::new(state.view()));
     }
 }
-#[derive(Debug)]
-pub struct ShardView {}
-impl ShardView {
-    pub fn parts(&self) -> &[Part] {
-        unimplemented!()
+
+fn read_or_create_manifest(
+    directory: &Directory,
+    dimension: usize,
+) -> Result<Manifest, StoreError> {
+    let path = directory.manifest_path();
+    if let Some(bytes) = directory.read_manifest()? {
+        let manifest = Manifest::decode(&bytes, &path)?;
+        let got = manifest.dimension as usize;
+        if got != dimension {
+            return Err(StoreError::WrongDimension {
+                expected: dimension,
+                got,
+            });
+        }
+        return Ok(manifest);
     }
-    pub fn live_rows(&self) -> u64 {
-        unimplemented!()
+    // A manifest is the first file that a shard writes: where there are segments, it was lost.
+    if directory.has_segments()? {
+        return Err(StoreError::damaged(
+            &path,
+            "the manifest of these segments",
+            "no such file",
+        ));
     }
-    pub fn dimension(&self) -> usize {
-        unimplemented!()
-    }
-    pub fn find(&self, id: &str) -> Result<Option<Vec<f32>>, StoreError> {
-        unimplemented!()
-    }
-    pub fn contains(&self, id: &str) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
+    let manifest = Manifest {
+        dimension: dimension as u32,
+        next_number: 1,
+        mark: None,
+        segments: Vec::new(),
+    };
+    directory.stage_manifest(&manifest.encode())?;
+    directory.commit_manifest()?;
+    Ok(manifest)
 }
-#[derive(Debug)]
-pub struct Part {}
-impl Part {
-    pub fn rows(&self) -> u32 {
-        unimplemented!()
+
+/// The rows of a batch without those whose id comes again later in it.
+fn block_of_last_versions(
+    dimension: usize,
+    ids: &[ArchivedString],
+    vectors: &[f32_le],
+) -> GrowingBlock {
+    let mut seen = HashSet::with_capacity(ids.len());
+    let mut is_last: Vec<bool> = ids
+        .iter()
+        .rev()
+        .map(|id| seen.insert(id.as_str()))
+        .collect();
+    is_last.reverse();
+    let mut kept_ids = Ids::default();
+    let mut kept_vectors = Vec::with_capacity(seen.len() * dimension);
+    let rows = ids.iter().zip(vectors.chunks_exact(dimension));
+    for (_, (id, vector)) in is_last.iter().zip(rows).filter(|(is_last, _)| **is_last) {
+        kept_ids.push(id.as_str());
+        kept_vectors.extend(vector.iter().map(|value| value.to_native()));
     }
-    pub fn live_rows(&self) -> u32 {
-        unimplemented!()
-    }
-    pub fn codes(&self) -> vectra_kernel::Codes<'_> {
-        unimplemented!()
-    }
-    pub fn is_live(&self, row: u32) -> bool {
-        unimplemented!()
-    }
-    pub fn id(&self, row: u32) -> Result<&str, StoreError> {
-        unimplemented!()
-    }
-    /// Replaces the content of `into` by the row's values.
-    pub fn read_vector(&self, row: u32, into: &mut Vec<f32>) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-}
-#[derive(Debug)]
-pub struct Frozen {}
-impl Frozen {
-    pub fn mark(&self) -> &Bytes {
-        unimplemented!()
-    }
-}
-#[derive(Debug, Clone)]
-pub struct Snapshot {}
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotFile {
-    pub name: String,
-    pub len: u64,
-}
-impl Snapshot {
-    pub fn mark(&self) -> Bytes {
-        unimplemented!()
-    }
-    pub fn manifest(&self) -> Bytes {
-        unimplemented!()
-    }
-    pub fn files(&self) -> &[SnapshotFile] {
-        unimplemented!()
-    }
-    /// Reads exactly `buffer.len()` bytes.
-    pub fn read_at(&self, file: usize, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-}
-/// Dropped before `finish`: what was received is removed.
-#[derive(Debug)]
-pub struct SnapshotReceiver {}
-impl SnapshotReceiver {
-    /// Starts a file; the one before must be complete.
-    pub fn begin_file(&mut self, name: &str, len: u64) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-    pub fn finish(self, manifest: &[u8]) -> Result<ReceivedSnapshot, StoreError> {
-        unimplemented!()
-    }
-}
-/// Dropped before `install`: what was received is removed.
-#[derive(Debug)]
-pub struct ReceivedSnapshot {}
-impl ReceivedSnapshot {
-    pub fn mark(&self) -> Bytes {
-        unimplemented!()
-    }
+    GrowingBlock::new(dimension, kept_ids, kept_vectors)
 }

@@ -1,0 +1,154 @@
+//! The `.vectors` file: float32 rows, each with its checksum; read, never mapped.
+
+use super::header::{HEADER_LEN, Header, Magic};
+use crate::{StoreError, error::While};
+use std::{
+    cell::RefCell,
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+/// Bytes gathered before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// Bytes of one row: its values, then a crc32.
+fn stride(dimension: usize) -> usize {
+    4 * dimension + 4
+}
+
+/// The length of the file that holds these rows.
+pub(super) fn file_len(dimension: usize, rows: u32) -> u64 {
+    HEADER_LEN as u64 + u64::from(rows) * stride(dimension) as u64
+}
+
+/// The checksum of a row: its bytes, then its number, so that a row in another's place is found.
+fn row_crc(values: &[u8], row: u32) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(values);
+    hasher.update(&row.to_le_bytes());
+    hasher.finalize()
+}
+
+/// The header of a file with these rows.
+pub(super) fn header(dimension: usize, rows: u32) -> [u8; HEADER_LEN] {
+    Header {
+        dimension: dimension as u32,
+        rows,
+        ..Header::default()
+    }
+    .encode(Magic::Vectors)
+}
+
+/// Hands the bytes of a vectors file with these rows to `write`, piece by piece.
+pub(super) fn write_rows<E>(
+    dimension: usize,
+    vectors: &[f32],
+    mut write: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut rows = (0u32..).zip(vectors.chunks_exact(dimension)).peekable();
+    write(&header(dimension, (vectors.len() / dimension) as u32))?;
+    let mut buffer = Vec::with_capacity(WRITE_BYTES + stride(dimension));
+    while let Some((row, values)) = rows.next() {
+        let start = buffer.len();
+        buffer.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        let crc = row_crc(&buffer[start..], row);
+        buffer.extend_from_slice(&crc.to_le_bytes());
+        if buffer.len() >= WRITE_BYTES || rows.peek().is_none() {
+            write(&buffer)?;
+            buffer.clear();
+        }
+    }
+    Ok(())
+}
+
+/// An open vectors file.
+#[derive(Debug)]
+pub(super) struct VectorsFile {
+    file: File,
+    path: PathBuf,
+    dimension: usize,
+    rows: u32,
+}
+
+impl VectorsFile {
+    /// Opens the file and checks its header and length; each row is checked when it is read.
+    pub(super) fn open(path: PathBuf, dimension: usize, rows: u32) -> Result<Self, StoreError> {
+        let file = File::open(&path).or_while("open", &path)?;
+        let len = file.metadata().or_while("read the length of", &path)?.len();
+        let expected_len = file_len(dimension, rows);
+        if len != expected_len {
+            let expected = format!("{expected_len} bytes");
+            return Err(StoreError::damaged(&path, expected, format!("{len} bytes")));
+        }
+        let mut bytes = [0; HEADER_LEN];
+        file.read_exact_at(&mut bytes, 0).or_while("read", &path)?;
+        let header = Header::decode(&bytes, Magic::Vectors, &path)?;
+        let expected = Header {
+            dimension: dimension as u32,
+            rows,
+            ..Header::default()
+        };
+        if header != expected {
+            return Err(StoreError::damaged(
+                &path,
+                format!("{expected:?}"),
+                format!("{header:?}"),
+            ));
+        }
+        Ok(Self {
+            file,
+            path,
+            dimension,
+            rows,
+        })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends the values of a row to `into`, once their checksum is found right.
+    pub(super) fn read(&self, row: u32, into: &mut Vec<f32>) -> Result<(), StoreError> {
+        thread_local! {
+            static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        if row >= self.rows {
+            let expected = format!("a row below {}", self.rows);
+            return Err(StoreError::damaged(
+                &self.path,
+                expected,
+                format!("row {row}"),
+            ));
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            let stride = stride(self.dimension);
+            buffer.resize(stride, 0);
+            let offset = HEADER_LEN as u64 + u64::from(row) * stride as u64;
+            self.file
+                .read_exact_at(buffer, offset)
+                .or_while("read", &self.path)?;
+            let (values, stored_crc) = buffer.split_at(stride - 4);
+            let crc = row_crc(values, row);
+            if crc.to_le_bytes() != stored_crc {
+                let stored_crc = stored_crc
+                    .iter()
+                    .rev()
+                    .fold(0, |crc, &b| crc << 8 | u32::from(b));
+                let expected = format!("row {row} with crc32 {stored_crc:08x}");
+                return Err(StoreError::damaged(
+                    &self.path,
+                    expected,
+                    format!("{crc:08x}"),
+                ));
+            }
+            let (values, _) = values.as_chunks::<4>();
+            into.extend(values.iter().map(|&value| f32::from_le_bytes(value)));
+            Ok(())
+        })
+    }
+}

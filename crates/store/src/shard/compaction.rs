@@ -1,0 +1,182 @@
+//! Compaction: fewer segments, and no more than half of their rows dead.
+
+use super::Shard;
+use crate::{
+    StoreError,
+    manifest::Manifest,
+    renumbering::Renumbering,
+    segment::{SealedSegment, SegmentBuilder, SegmentEntry},
+    snapshot::Checkpoint,
+    state::Rewrite,
+};
+use roaring::RoaringBitmap;
+use std::{ops::Range, sync::Arc};
+
+impl Shard {
+    /// One step of compaction: merges neighbouring segments, or writes one anew of which more than
+    /// half the rows are dead. Returns whether there was anything worth doing. Slow; applies and
+    /// searches go on beside it, and what they delete meanwhile stays deleted.
+    ///
+    /// The manifest stays the state at its mark: only rows that were dead at the last checkpoint
+    /// are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] or [`StoreError::Io`] if a segment cannot be read or written. The
+    /// rows are what they were.
+    pub fn compact(&self) -> Result<bool, StoreError> {
+        let mut maintenance = self.maintenance();
+        let sizes: Vec<Size> = maintenance.manifest.segments.iter().map(Size::of).collect();
+        let row_bytes = 4 * self.dimension as u64;
+        let most_rows = (self.options.segment_bytes / row_bytes).max(1);
+        let Some(chosen) = choose(&sizes, most_rows) else {
+            return Ok(false);
+        };
+
+        // Only under the maintenance lock do segments come and go, so these stay as they are.
+        let sources: Vec<(Arc<SealedSegment>, Arc<RoaringBitmap>)> = {
+            let state = self.state();
+            maintenance.manifest.segments[chosen.clone()]
+                .iter()
+                .filter_map(|(entry, dropped)| {
+                    let mut parts = state.sealed.iter();
+                    let part = parts.find(|part| part.segment.number() == entry.number)?;
+                    Some((part.segment.clone(), dropped.clone()))
+                })
+                .collect()
+        };
+        let segment_bytes = self.options.segment_bytes;
+        let numbers = &mut maintenance.numbers;
+        let mut builder =
+            SegmentBuilder::new(&self.directory, self.dimension, segment_bytes, numbers);
+        for (segment, dropped) in &sources {
+            for row in (0..segment.rows()).filter(|&row| !dropped.contains(row)) {
+                builder.add(segment.id(row)?, |values| segment.read_vector(row, values))?;
+            }
+        }
+        let targets = builder.finish()?;
+
+        let new = targets
+            .iter()
+            .map(|segment| (*segment.entry(), Arc::default()));
+        let mut segments = maintenance.manifest.segments.clone();
+        segments.splice(chosen, new);
+        let manifest = Manifest {
+            dimension: self.dimension as u32,
+            next_number: maintenance.numbers.next(),
+            mark: maintenance.manifest.mark.clone(),
+            segments,
+        };
+        self.replace_manifest(&manifest, &targets)?;
+
+        let numbers: Vec<u64> = sources
+            .iter()
+            .map(|(segment, _)| segment.number())
+            .collect();
+        let renumbering = Renumbering::new(
+            sources
+                .iter()
+                .map(|(segment, dropped)| (segment.rows(), dropped.clone())),
+            targets.iter().map(|segment| segment.rows()).collect(),
+        );
+        {
+            let mut state = self.state();
+            state.rewrite(Rewrite {
+                sources: numbers.clone(),
+                targets,
+                renumbering,
+            });
+            let segments = state.sealed.iter().map(|part| &part.segment);
+            self.checkpoint
+                .store(Arc::new(Checkpoint::new(&manifest, segments)));
+            self.publish(&state);
+        }
+        maintenance.manifest = manifest;
+        drop(maintenance);
+        numbers
+            .iter()
+            .for_each(|&number| self.directory.remove_segment(number));
+        Ok(true)
+    }
+}
+
+/// The rows of a segment that are written again when it is.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    rows: u64,
+    live: u64,
+}
+
+impl Size {
+    fn of((entry, dead): &(SegmentEntry, Arc<RoaringBitmap>)) -> Self {
+        let rows = u64::from(entry.rows);
+        Self {
+            rows,
+            live: rows - dead.len(),
+        }
+    }
+
+    fn is_mostly_dead(&self) -> bool {
+        self.live * 2 < self.rows
+    }
+}
+
+/// The neighbours to write as one. From the newest backwards: those that leave no segment with
+/// less than twice the rows of the next, as long as one segment can hold them, so that each row is
+/// written again a logarithmic number of times. Where that asks for nothing, one mostly dead.
+fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
+    for end in (1..=sizes.len()).rev() {
+        let mut live = sizes[end - 1].live;
+        let mut start = end - 1;
+        while let Some(before) = start.checked_sub(1).map(|before| sizes[before]) {
+            let is_balanced = before.live / 2 >= live;
+            if is_balanced || before.live + live > most_rows {
+                break;
+            }
+            live += before.live;
+            start -= 1;
+        }
+        if start + 1 < end {
+            return Some(start..end);
+        }
+    }
+    let mostly_dead = sizes.iter().position(Size::is_mostly_dead)?;
+    Some(mostly_dead..mostly_dead + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(rows: &[u64], most_rows: u64) -> Option<Range<usize>> {
+        let sizes: Vec<Size> = rows.iter().map(|&rows| Size { rows, live: rows }).collect();
+        choose(&sizes, most_rows)
+    }
+
+    #[test]
+    fn equal_neighbours_are_merged_up_to_the_limit() {
+        assert_eq!(chosen(&[32, 32], 128), Some(0..2));
+        assert_eq!(chosen(&[64, 32, 32], 128), Some(0..3));
+        assert_eq!(chosen(&[64, 32, 32], 100), Some(1..3));
+        assert_eq!(chosen(&[64, 64], 100), None);
+    }
+
+    #[test]
+    fn a_small_segment_waits_for_more_before_a_large_one_is_written_again() {
+        assert_eq!(chosen(&[100, 10], 1_000), None);
+        assert_eq!(chosen(&[100, 10, 10], 1_000), Some(1..3));
+    }
+
+    #[test]
+    fn small_segments_in_front_of_a_full_one_are_merged_too() {
+        assert_eq!(chosen(&[10, 10, 100], 100), Some(0..2));
+    }
+
+    #[test]
+    fn a_mostly_dead_segment_is_written_anew() {
+        let sizes = [Size { rows: 90, live: 80 }, Size { rows: 90, live: 44 }];
+        assert_eq!(choose(&sizes, 100), Some(1..2));
+        assert_eq!(choose(&sizes[..1], 100), None);
+        assert_eq!(choose(&[], 100), None);
+    }
+}
