@@ -1,0 +1,223 @@
+//! NumPy's `.npy`, versions 1 to 3.
+//!
+//! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>: the magic
+//! `\x93NUMPY`, two bytes of version, the header's length (2 bytes in version 1, else 4), a Python
+//! dictionary of `descr`, `fortran_order` and `shape`, then the values.
+
+use std::path::Path;
+
+use super::element::Element;
+use super::source::{Source, check_finite};
+use super::{MOST_DIMENSIONS, VectorBatch, garbled, row_numbers};
+use crate::{ClientError, Place};
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// NumPy itself writes some 120 bytes.
+const LONGEST_HEADER: usize = 1 << 16;
+
+/// A two-dimensional array in C order, opened and checked against the file's length.
+#[derive(Debug)]
+pub(super) struct NpyArray {
+    pub(super) source: Source,
+    pub(super) element: Element,
+    pub(super) rows: u64,
+    pub(super) columns: usize,
+}
+
+impl NpyArray {
+    pub(super) fn open(path: &Path) -> Result<Self, ClientError> {
+        let mut source = Source::open(path)?;
+        let mut start = [0; 8];
+        source.read(&mut start, "the 8 bytes every .npy file begins with")?;
+        if !start.starts_with(MAGIC) {
+            return Err(garbled(
+                path,
+                Place::Byte(0),
+                "this is not a .npy file: the magic is wrong",
+            ));
+        }
+        let length_bytes = match start[6] {
+            1 => 2,
+            2 | 3 => 4,
+            version => {
+                let reason = format!(".npy version {version} is not one of 1, 2, 3");
+                return Err(garbled(path, Place::Byte(6), reason));
+            }
+        };
+        let mut length = [0; 4];
+        source.read(&mut length[..length_bytes], "the length of the header")?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > LONGEST_HEADER {
+            let reason = format!("a header of {length} bytes is too long to be one");
+            return Err(garbled(path, Place::Byte(8), reason));
+        }
+        let header_start = source.offset();
+        let mut header = vec![0; length];
+        source.read(&mut header, "the header")?;
+        let (element, rows, columns) = parse_header(&String::from_utf8_lossy(&header))
+            .map_err(|reason| garbled(path, Place::Byte(header_start), reason))?;
+
+        let wanted = (columns as u64)
+            .checked_mul(element.size() as u64)
+            .and_then(|row| row.checked_mul(rows))
+            .and_then(|data| data.checked_add(source.offset()));
+        if wanted != Some(source.length()) {
+            let reason = format!(
+                "{rows} × {columns} values of {} bytes after the header need {} bytes in all, \
+                 the file has {}: it is truncated or garbled",
+                element.size(),
+                wanted.map_or("countless".to_owned(), |bytes| bytes.to_string()),
+                source.length()
+            );
+            return Err(garbled(path, Place::Byte(source.length()), reason));
+        }
+        Ok(Self {
+            source,
+            element,
+            rows,
+            columns,
+        })
+    }
+}
+
+/// The rows of a `.npy` file of vectors.
+#[derive(Debug)]
+pub(super) struct NpyRows {
+    array: NpyArray,
+    next_row: u64,
+}
+
+impl NpyRows {
+    pub(super) fn open(path: &Path) -> Result<Self, ClientError> {
+        let array = NpyArray::open(path)?;
+        if !array.element.is_vector_value() {
+            return Err(garbled(
+                path,
+                Place::Whole,
+                "int32 and int64 are for neighbours, vectors are float32, float16, float64, uint8 \
+                 or int8",
+            ));
+        }
+        Ok(Self { array, next_row: 0 })
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.array.rows
+    }
+
+    pub(super) fn dimension(&self) -> usize {
+        self.array.columns
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.array.source.length()
+    }
+
+    pub(super) fn next_batch(
+        &mut self,
+        max_rows: usize,
+        id_offset: u64,
+    ) -> Result<Option<VectorBatch>, ClientError> {
+        let NpyArray {
+            source,
+            element,
+            rows,
+            columns,
+        } = &mut self.array;
+        let count = (*rows - self.next_row).min(max_rows as u64) as usize;
+        if count == 0 {
+            return Ok(None);
+        }
+        let start = source.offset();
+        let mut bytes = vec![0; count * *columns * element.size()];
+        source.read(&mut bytes, "its rows")?;
+        let mut vectors = Vec::with_capacity(count * *columns);
+        element.append_floats(&bytes, &mut vectors);
+        let first_row = self.next_row;
+        let (columns, size) = (*columns, element.size() as u64);
+        check_finite(
+            source.path(),
+            &vectors,
+            first_row,
+            columns,
+            |row, column| start + (row * columns as u64 + column) * size,
+        )?;
+        self.next_row += count as u64;
+        Ok(Some(VectorBatch {
+            first_row,
+            dimension: columns,
+            ids: row_numbers(id_offset + first_row, count),
+            vectors,
+            end: source.offset(),
+        }))
+    }
+}
+
+/// Reads element, rows and columns out of the header's dictionary.
+fn parse_header(header: &str) -> Result<(Element, u64, usize), String> {
+    let descriptor = value_of(header, "descr")?;
+    let Some(descriptor) = unquote(descriptor) else {
+        return Err("an array of records cannot be read, only one of plain numbers".to_owned());
+    };
+    let Some(element) = Element::from_descriptor(descriptor) else {
+        return Err(format!(
+            "values of type {descriptor:?} cannot be read; little-endian float32 (<f4), float16 \
+             (<f2), float64 (<f8), uint8 (|u1) and int8 (|i1) can, as numpy's astype makes them"
+        ));
+    };
+
+    let order = value_of(header, "fortran_order")?;
+    if order.starts_with("True") {
+        return Err("the array is in Fortran order (column by column); save \
+                    numpy.ascontiguousarray of it"
+            .to_owned());
+    }
+    if !order.starts_with("False") {
+        return Err("fortran_order in the header is neither True nor False".to_owned());
+    }
+
+    let shape = value_of(header, "shape")?;
+    let inner = shape
+        .strip_prefix('(')
+        .and_then(|rest| rest.split_once(')'))
+        .map(|(inner, _)| inner)
+        .ok_or("the header's shape is no tuple")?;
+    let sizes: Vec<&str> = inner
+        .split(',')
+        .map(str::trim)
+        .filter(|size| !size.is_empty())
+        .collect();
+    let [rows, columns] = sizes[..] else {
+        return Err(format!(
+            "the array has {} dimensions, ({inner}); rows × values, two, are needed",
+            sizes.len()
+        ));
+    };
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|_| format!("{text:?} in the header's shape is no number"))
+    };
+    let (rows, columns) = (number(rows)?, number(columns)?);
+    if columns == 0 || columns > MOST_DIMENSIONS {
+        return Err(format!("rows of {columns} values cannot be vectors"));
+    }
+    Ok((element, rows, columns as usize))
+}
+
+/// What follows `'key':` in the dictionary.
+fn value_of<'a>(header: &'a str, key: &str) -> Result<&'a str, String> {
+    [format!("'{key}'"), format!("\"{key}\"")]
+        .iter()
+        .find_map(|quoted| header.split_once(quoted.as_str()))
+        .and_then(|(_, rest)| rest.trim_start().strip_prefix(':'))
+        .map(str::trim_start)
+        .ok_or_else(|| format!("the header does not say {key}"))
+}
+
+fn unquote(value: &str) -> Option<&str> {
+    let quote = value
+        .chars()
+        .next()
+        .filter(|quote| matches!(quote, '\'' | '"'))?;
+    value.get(1..)?.split_once(quote).map(|(inner, _)| inner)
+}

@@ -1,0 +1,216 @@
+//! A cluster as text.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::ClusterStatus;
+
+/// Draws the cluster as aligned tables, one a kind of thing.
+#[must_use]
+pub fn render_status(status: &ClusterStatus) -> String {
+    let nodes = status
+        .nodes
+        .iter()
+        .filter(|node| node.alive.unwrap_or(true))
+        .count();
+    let leaderless = status
+        .shards
+        .iter()
+        .filter(|shard| word(&shard.leader) == "-")
+        .count();
+    let memory: u64 = status
+        .nodes
+        .iter()
+        .filter_map(|node| node.memory_bytes)
+        .sum();
+    let mut text = format!(
+        "cluster {}: {} vectors, {} coordinators, {nodes} of {} nodes alive, {} shards, {} in \
+         memory\n",
+        word(&status.cluster_id),
+        status.items,
+        status.coordinators.len(),
+        status.nodes.len(),
+        status.shards.len(),
+        bytes(Some(memory)),
+    );
+    if leaderless > 0 {
+        let _ = writeln!(text, "{leaderless} shards have no leader and refuse writes");
+    }
+
+    for shard in &status.shards {
+        for fault in &shard.faults {
+            let _ = writeln!(text, "shard {}: {fault}", word(&shard.id));
+        }
+    }
+
+    table(
+        &mut text,
+        "coordinators",
+        &["id", "http", "grpc", "role", "alive"],
+        status.coordinators.iter().map(|coordinator| {
+            let role = if coordinator.leader {
+                "leader"
+            } else {
+                "follower"
+            };
+            let http = coordinator.http.clone().unwrap_or_else(|| "-".to_owned());
+            let alive = yes_or_no(coordinator.alive);
+            vec![
+                word(&coordinator.id),
+                http,
+                coordinator.grpc.clone(),
+                role.to_owned(),
+                alive,
+            ]
+        }),
+    );
+    table(
+        &mut text,
+        "nodes",
+        &["id", "grpc", "alive", "replicas", "leaders", "memory"],
+        status.nodes.iter().map(|node| {
+            vec![
+                word(&node.id),
+                node.grpc.clone(),
+                yes_or_no(node.alive),
+                node.replicas.to_string(),
+                node.leaders.to_string(),
+                bytes(node.memory_bytes),
+            ]
+        }),
+    );
+    table(
+        &mut text,
+        "collections",
+        &["name", "dimension", "rows"],
+        status.collections.iter().map(|collection| {
+            vec![
+                collection.name.clone(),
+                number(collection.dimension),
+                number(collection.rows),
+            ]
+        }),
+    );
+    table(
+        &mut text,
+        "shards",
+        &["id", "collection", "rows", "leader", "replicas"],
+        status.shards.iter().map(|shard| {
+            let replicas: Vec<String> = shard.replicas.iter().map(word).collect();
+            vec![
+                word(&shard.id),
+                word(&shard.collection),
+                number(shard.rows),
+                word(&shard.leader),
+                replicas.join(" "),
+            ]
+        }),
+    );
+    table(
+        &mut text,
+        "moves",
+        &["shard", "from", "to", "done", "eta"],
+        status.moves.iter().map(|one| {
+            let member = |name| one.get(name).map_or_else(|| "-".to_owned(), word);
+            vec![
+                member("shard"),
+                member("from"),
+                member("to"),
+                percent(one),
+                eta(one),
+            ]
+        }),
+    );
+    text
+}
+
+/// Appends a heading and its rows, columns as wide as their widest cell; "none" without rows.
+fn table(
+    text: &mut String,
+    heading: &str,
+    columns: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+) {
+    let rows: Vec<Vec<String>> = rows.collect();
+    if rows.is_empty() {
+        let _ = writeln!(text, "\n{heading}: none");
+        return;
+    }
+    let header: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|column| {
+            let cells = std::iter::once(&header).chain(&rows);
+            cells
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+        })
+        .map(Option::unwrap_or_default)
+        .collect();
+    let _ = writeln!(text, "\n{heading}");
+    for row in std::iter::once(&header).chain(&rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "  {cell:<width$}");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+/// A value of JSON in a word; what is not there is a dash.
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn number(value: Option<u64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn yes_or_no(value: Option<bool>) -> String {
+    match value {
+        None => "-",
+        Some(true) => "yes",
+        Some(false) => "no",
+    }
+    .to_owned()
+}
+
+fn percent(one: &Value) -> String {
+    let value = one.get("percent").and_then(Value::as_f64);
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0} %"))
+}
+
+fn eta(one: &Value) -> String {
+    let value = one.get("eta_seconds").and_then(Value::as_f64);
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0} s"))
+}
+
+/// A size as people read it.
+fn bytes(value: Option<u64>) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let Some(value) = value else {
+        return "-".to_owned();
+    };
+    let mut size = value as f64;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).copied().unwrap_or_default();
+    if unit == 0 {
+        format!("{value} {name}")
+    } else {
+        format!("{size:.1} {name}")
+    }
+}
+
+#[cfg(test)]
+#[path = "status_test.rs"]
+mod tests;
