@@ -2,9 +2,24 @@
 //!
 //! [`Config`] is what the rest of the server sees: plain values, checked against their ranges.
 
+mod advertise;
+mod error;
+mod quantity;
+mod raw;
+mod sources;
+mod validate;
+
+#[cfg(test)]
+mod config_test;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use error::{ConfigError, Refusal};
+pub(crate) use quantity::write_size;
+pub use sources::{FlagValue, Sources};
+pub(crate) use validate::MAX_API_KEY;
 
 /// The most dimensions a vector may have.
 pub const MAX_DIMENSION: usize = 4096;
@@ -18,6 +33,17 @@ pub enum Role {
     Coordinator,
     /// A host of replicas.
     Shard,
+}
+
+impl Role {
+    /// The role's name, as `GET /health` gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Serve => "serve",
+            Role::Coordinator => "coordinator",
+            Role::Shard => "shard",
+        }
+    }
 }
 
 /// The whole validated configuration of a process.
@@ -39,7 +65,7 @@ pub struct Config {
     pub dimension: Option<usize>,
     /// How many shards a new collection is cut into, 1 to 4096.
     pub shards: usize,
-    /// How many replicas each shard should have, 1 to 9, odd.
+    /// How many replicas each shard should have, 1 to 9.
     pub replicas: usize,
     /// How many shard nodes must have joined before the collection is made, at least 1.
     pub nodes_at_start: usize,

@@ -1,5 +1,28 @@
 //! The HTTP API: the only place that knows status codes and JSON.
 
+mod admission;
+mod answer;
+mod api;
+mod auth;
 mod backend;
+mod body;
+mod error_pages;
+mod handlers;
+mod json;
+mod openapi;
+mod options;
+mod problem;
+mod problem_kind;
+mod refusals;
+mod router;
+mod serve;
+
+#[cfg(test)]
+mod router_test;
+#[cfg(test)]
+mod serve_test;
 
 pub use backend::Backend;
+pub use options::Options;
+pub use router::{router, shard_router};
+pub use serve::{ServerHandle, serve};

@@ -1,0 +1,92 @@
+//! What all handlers share, and the guard before each of them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::{Instant, timeout_at};
+
+use super::admission::Admission;
+use super::auth::{Right, authorize};
+use super::backend::Backend;
+use super::body::drain;
+use super::options::Options;
+use super::problem::Problem;
+use super::problem_kind::ProblemKind;
+
+/// The API of one process.
+pub(super) struct Api<B> {
+    pub(super) backend: Arc<B>,
+    pub(super) options: Options,
+    pub(super) admission: Admission,
+    /// What `GET /health` reported last, plus one; 0 if nothing yet.
+    pub(super) last_items: AtomicU64,
+}
+
+impl<B: Backend> Api<B> {
+    pub(super) fn new(backend: Arc<B>, options: Options) -> Self {
+        let admission = Admission::new(options.max_in_flight, options.max_body);
+        Api {
+            backend,
+            options,
+            admission,
+            last_items: AtomicU64::new(0),
+        }
+    }
+}
+
+/// When the answer to a request must be there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
+/// A route's right, beside the API, for [`guard`].
+pub(super) struct Guarded<B> {
+    pub(super) api: Arc<Api<B>>,
+    pub(super) right: Right,
+}
+
+impl<B> Clone for Guarded<B> {
+    fn clone(&self) -> Self {
+        Guarded {
+            api: Arc::clone(&self.api),
+            right: self.right,
+        }
+    }
+}
+
+/// Checks the key, admits the request and holds it to its deadline.
+pub(super) async fn guard<B: Backend>(
+    State(guarded): State<Guarded<B>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let options = &guarded.api.options;
+    let deadline = Instant::now() + options.timeout;
+    let admitted = authorize(&options.api_keys, request.headers(), guarded.right)
+        .and_then(|()| guarded.api.admission.admit());
+    let _admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(problem) => return refuse(request, problem),
+    };
+    request.extensions_mut().insert(Deadline(deadline));
+    match timeout_at(deadline, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!(
+                "no answer within http.timeout ({:?}), the sending of the body included; a write \
+                 may or may not have taken place, and repeating it is harmless",
+                options.timeout
+            );
+            Problem::new(ProblemKind::Deadline, detail).into_response()
+        }
+    }
+}
+
+/// Answers with a problem and lets the client finish sending.
+pub(super) fn refuse(request: Request, problem: Problem) -> Response {
+    let (parts, body) = request.into_parts();
+    drain(&parts.headers, body);
+    problem.into_response()
+}

@@ -1,0 +1,62 @@
+//! Arrays of ids.
+
+use super::scanner::Scanner;
+use crate::http::problem::Problem;
+use crate::http::problem_kind::ProblemKind;
+
+/// The longest id, in bytes of UTF-8.
+pub(crate) const MAX_ID: usize = 512;
+
+impl Scanner<'_> {
+    /// Reads `"ids": […]`, each id checked.
+    pub(super) fn ids(&mut self) -> Result<Vec<String>, Problem> {
+        if self.peek() != Some(b'[') {
+            return Err(self.wrong_type("ids", "an array of texts"));
+        }
+        let mut ids = Vec::new();
+        self.array(|scanner, index| {
+            ids.push(scanner.id(index)?);
+            Ok(())
+        })?;
+        Ok(ids)
+    }
+
+    fn id(&mut self, index: usize) -> Result<String, Problem> {
+        match self.peek() {
+            Some(b'"') => {}
+            Some(b'-' | b'0'..=b'9') => {
+                let number = self.number()?;
+                let (line, column) = self.position(number.start);
+                let text = super::fields::shortened(number.text);
+                let detail = format!(
+                    "line {line}, column {column}: ids[{index}] must be a text, not a number; \
+                     quote it: \"{text}\""
+                );
+                let problem = Problem::new(ProblemKind::WrongType, detail);
+                return Err(problem.index(index).at(line, column));
+            }
+            _ => {
+                let what = format!("ids[{index}]");
+                return Err(self.wrong_type(&what, "a text in quotes").index(index));
+            }
+        }
+        let id = self.string()?;
+        check_id(&id, &format!("ids[{index}]")).map_err(|problem| problem.index(index))?;
+        Ok(id.into_owned())
+    }
+}
+
+/// Checks the length of an id; `what` names it.
+pub(crate) fn check_id(id: &str, what: &str) -> Result<(), Problem> {
+    if id.is_empty() {
+        let detail = format!("{what} is empty; an id has 1 to {MAX_ID} bytes");
+        return Err(Problem::new(ProblemKind::InvalidId, detail).got(0));
+    }
+    if id.len() > MAX_ID {
+        let bytes = id.len();
+        let detail = format!("{what} has {bytes} bytes of UTF-8; an id has at most {MAX_ID}");
+        let problem = Problem::new(ProblemKind::InvalidId, detail);
+        return Err(problem.got(bytes).limit(MAX_ID as u64));
+    }
+    Ok(())
+}

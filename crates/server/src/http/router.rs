@@ -1,0 +1,101 @@
+//! Which path leads where.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::answer::{Health, json};
+use super::api::{Api, Guarded, guard, refuse};
+use super::auth::Right;
+use super::backend::Backend;
+use super::options::Options;
+use super::problem::Problem;
+use super::problem_kind::ProblemKind;
+use super::{error_pages, handlers, openapi};
+
+/// The API of a process that can answer everything: `vectra serve` and coordinators.
+pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
+    let api = Arc::new(Api::new(backend, options));
+    let guarded = |right| {
+        from_fn_with_state(
+            Guarded {
+                api: Arc::clone(&api),
+                right,
+            },
+            guard::<B>,
+        )
+    };
+    let writing = Router::new()
+        .route("/ingest", post(handlers::ingest::<B>))
+        .route("/delete", post(handlers::delete::<B>))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(guarded(Right::Write));
+    let reading = Router::new()
+        .route("/search", post(handlers::search::<B>))
+        .route("/vectors/{*id}", get(handlers::fetch::<B>))
+        .route("/cluster", get(handlers::cluster::<B>))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(guarded(Right::Read));
+    let open = Router::new()
+        .route("/health", get(handlers::health::<B>))
+        .route("/docs/errors", get(async || Html(error_pages::html())))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document::<B::Status>()))
+        .method_not_allowed_fallback(method_not_allowed);
+    writing
+        .merge(reading)
+        .merge(open)
+        .fallback(no_such_path)
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(api)
+}
+
+/// The API of a shard node: its health, and the advice to ask a coordinator. `items` says how many
+/// vectors the node holds.
+pub fn shard_router<F>(items: F, options: Options) -> Router
+where
+    F: Fn() -> u64 + Clone + Send + Sync + 'static,
+{
+    let health =
+        async move || json(StatusCode::OK, &Health::online(items(), &options)).into_response();
+    Router::new()
+        .route("/health", get(health))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(ask_a_coordinator)
+        .layer(CatchPanicLayer::custom(panicked))
+}
+
+async fn no_such_path(request: Request) -> Response {
+    let path = request.uri().path();
+    let detail = format!("there is no {path:?}; /docs shows all paths");
+    refuse(request, Problem::new(ProblemKind::NoSuchPath, detail))
+}
+
+async fn ask_a_coordinator(request: Request) -> Response {
+    let detail = "this is a shard node, which answers /health only; ask a coordinator";
+    refuse(request, Problem::new(ProblemKind::NoSuchPath, detail))
+}
+
+/// The router adds the header `Allow`.
+async fn method_not_allowed(method: Method, request: Request) -> Response {
+    let path = request.uri().path();
+    let detail = format!("{path:?} does not take {method}; the header Allow says what it takes");
+    refuse(request, Problem::new(ProblemKind::MethodNotAllowed, detail))
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let message = text
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(message, "a request panicked");
+    let detail = "a fault of the server's own; its log says more";
+    Problem::new(ProblemKind::Internal, detail).into_response()
+}
