@@ -1,6 +1,15 @@
 //! `vectra bench`: how many searches a second, how fast, how right.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::ensure;
+use vectra_client::Precision;
+use vectra_client::bench::Load;
+use vectra_client::files::{Neighbours, VectorFile};
+
+/// Time for connections, caches and the server's threads to settle.
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How much proof the searches ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -36,8 +45,8 @@ pub struct BenchArgs {
     pub connections: u16,
 
     /// Seconds to measure, after a second of warm-up
-    #[arg(long, value_name = "S", default_value_t = 10.0)]
-    pub seconds: f64,
+    #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
+    pub seconds: Duration,
 
     /// Precision to ask for [default: the server's, exact]
     #[arg(long, value_name = "P")]
@@ -52,12 +61,61 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+/// Reads a number of seconds, more than none and less than a day.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse::<f64>()
+        .ok()
+        .filter(|seconds| (0.001..86_400.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("{text:?} is not a number of seconds between 0.001 and 86400"))
+}
+
 impl BenchArgs {
     /// Runs the load and prints the figures on standard output.
     ///
     /// # Errors
     /// A file that cannot be read, or a server that answered no search at all.
     pub async fn run(self) -> anyhow::Result<()> {
-        anyhow::bail!("bench is under construction")
+        let truth = self.truth.as_deref().map(Neighbours::open).transpose()?;
+        let load = Load {
+            url: self.url,
+            api_key: self.api_key,
+            queries: VectorFile::open(&self.queries)?.read_all()?,
+            truth,
+            k: self.k as usize,
+            precision: self.precision.map(|precision| match precision {
+                BenchPrecision::Exact => Precision::Exact,
+                BenchPrecision::Sq8 => Precision::Sq8,
+            }),
+            connections: usize::from(self.connections),
+            warm_up: WARM_UP,
+            measured: self.seconds,
+        };
+        let report = load.run().await?;
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+        } else {
+            println!("{report}");
+        }
+        ensure!(
+            report.answered > 0,
+            "no search was answered in the measured time"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_finite_and_more_than_none() {
+        assert_eq!(parse_seconds("2.5"), Ok(Duration::from_millis(2500)));
+        for wrong in ["0", "-1", "NaN", "inf", "1e9", "ten"] {
+            assert!(parse_seconds(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

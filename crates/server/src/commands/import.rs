@@ -1,7 +1,14 @@
 //! `vectra import`: vector files into a running server.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use anyhow::{Context, bail};
+use vectra_client::{Client, Import, RetryPolicy};
+
+use super::progress::Progress;
 
 /// Loads vector files into a running Vectra.
 ///
@@ -66,6 +73,73 @@ impl ImportArgs {
     /// # Errors
     /// A file that cannot be read, a batch the server refused, or no server for too long.
     pub async fn run(self) -> anyhow::Result<()> {
-        anyhow::bail!("import is under construction")
+        let mut client = Client::new(&self.url)?;
+        if let Some(key) = &self.api_key {
+            client = client.with_api_key(key)?;
+        }
+        let import = Import {
+            files: self.files,
+            ids: self.ids,
+            batch_rows: self.batch.map(|rows| rows as usize),
+            connections: usize::from(self.connections),
+            retry: RetryPolicy {
+                give_up_after: self.retry_for,
+                ..RetryPolicy::default()
+            },
+        };
+        let progress = Arc::new(Progress::new(std::io::stderr().is_terminal()));
+
+        let outcome = tokio::select! {
+            outcome = import.run(client, progress.clone()) => outcome,
+            signal = tokio::signal::ctrl_c() => {
+                signal.context("cannot listen for Ctrl-C")?;
+                progress.finish();
+                bail!(
+                    "interrupted: {} vectors were acknowledged and stay stored; run the import \
+                     again to load the rest",
+                    progress.rows()
+                );
+            }
+        };
+        progress.finish();
+        let report = outcome.with_context(|| {
+            format!("the import stopped; {} vectors are stored", progress.rows())
+        })?;
+        let retried = match report.retries {
+            0 => String::new(),
+            retries => format!(", {retries} batches sent again"),
+        };
+        println!(
+            "{} vectors in {:.1} s, {:.0} vectors/s{retried}",
+            report.rows,
+            report.elapsed.as_secs_f64(),
+            report.rate()
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, milliseconds) in [
+            ("250ms", 250),
+            ("30s", 30_000),
+            ("90", 90_000),
+            ("5m", 300_000),
+            ("1.5h", 5_400_000),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
+        }
+        for wrong in ["", "m", "5 m", "-1s", "5d", "1e99h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

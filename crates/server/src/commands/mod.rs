@@ -3,6 +3,7 @@
 
 mod bench;
 mod import;
+mod progress;
 mod status;
 
 pub use bench::BenchArgs;

@@ -1,5 +1,15 @@
 //! `vectra status`: the cluster at a glance.
 
+use std::time::Duration;
+
+use anyhow::ensure;
+use vectra_client::{Client, render_status};
+
+/// A health check must not wait longer than the checker.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+/// The picture asks every shard node through the coordinator.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Shows a running Vectra: coordinators, nodes, collections, shards, moves.
 #[derive(Debug, Clone, clap::Args)]
 pub struct StatusArgs {
@@ -26,6 +36,26 @@ impl StatusArgs {
     /// # Errors
     /// A server that cannot be reached or that says it is not well.
     pub async fn run(self) -> anyhow::Result<()> {
-        anyhow::bail!("status is under construction")
+        let mut client = Client::new(&self.url)?;
+        if let Some(key) = &self.api_key {
+            client = client.with_api_key(key)?;
+        }
+        if self.quiet {
+            let health = client.with_timeout(HEALTH_TIMEOUT).health().await?;
+            ensure!(
+                health.status == "online",
+                "the server says it is {}",
+                health.status
+            );
+            return Ok(());
+        }
+
+        let client = client.with_timeout(STATUS_TIMEOUT);
+        if self.json {
+            println!("{:#}", client.cluster_json().await?);
+        } else {
+            print!("{}", render_status(&client.cluster().await?));
+        }
+        Ok(())
     }
 }
