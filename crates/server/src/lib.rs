@@ -1,12 +1,12 @@
 //! Everything behind the `vectra` binary. `ARCHITECTURE.md` says which room is which.
 
+mod cli;
 pub mod commands;
 pub mod config;
 pub mod http;
+pub mod leaf;
+pub mod node;
 pub mod root;
-pub mod telemetry;
+mod telemetry;
 
-/// Runs the command line of `vectra` and returns its exit status.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+pub use cli::main;

@@ -18,7 +18,7 @@ const DEFAULT_FILTER: &str =
 /// # Errors
 ///
 /// If `VECTRA_LOG` is no filter.
-pub fn start(format: LogFormat) -> anyhow::Result<()> {
+pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
     let text = std::env::var(FILTER_VARIABLE).unwrap_or_default();
     let filter = filter(&text)?;
     let builder = tracing_subscriber::fmt()

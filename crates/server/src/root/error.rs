@@ -42,3 +42,25 @@ pub enum RootError {
     #[error("{0}")]
     Internal(String),
 }
+
+impl RootError {
+    /// What to report of a request that failed on two shards: an unknown outcome outweighs
+    /// everything, since the client must know of it; shards of the same fault are named together.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (
+                Self::OutcomeUnknown { mut shards, reason },
+                Self::OutcomeUnknown { shards: more, .. },
+            ) => {
+                shards.extend(more);
+                Self::OutcomeUnknown { shards, reason }
+            }
+            (Self::Unavailable { mut shards, reason }, Self::Unavailable { shards: more, .. }) => {
+                shards.extend(more);
+                Self::Unavailable { shards, reason }
+            }
+            (_, unknown @ Self::OutcomeUnknown { .. }) => unknown,
+            (first, _) => first,
+        }
+    }
+}

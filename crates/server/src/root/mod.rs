@@ -1,7 +1,142 @@
 //! The root of every request: knows all shards, asks the leaves, merges what they answer.
 
+mod backend;
+mod directory;
 mod error;
+mod gather;
+mod leaves;
+mod patience;
 mod request;
+mod scatter;
+mod service;
+mod status;
+mod write;
 
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use vectra_cluster::placement::{Collection, PlacementMap};
+use vectra_cluster::{PlacementCommand, PlacementGroup, PlacementOutcome};
+
+pub use directory::Directory;
 pub use error::RootError;
+pub use leaves::Leaves;
 pub use request::{Hit, IngestBatch, Precision, SearchAnswer, SearchQuery};
+pub use service::CoordinatorService;
+pub use status::ClusterStatus;
+
+use patience::Patience;
+
+/// The collection that `/ingest` and `/search` act on.
+const DEFAULT_COLLECTION: &str = "default";
+
+/// How new collections are laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// The dimension of the default collection where the configuration fixes it.
+    pub dimension: Option<usize>,
+    /// Shards of a new collection.
+    pub shards: u32,
+    /// Replicas of a shard.
+    pub replicas: u32,
+    /// Shard nodes that must have joined before a collection is made.
+    pub nodes_at_start: usize,
+}
+
+/// A coordinator's view of the whole cluster.
+pub struct Root {
+    placement: PlacementGroup,
+    leaves: Leaves,
+    directory: Arc<Directory>,
+    layout: Layout,
+}
+
+impl Root {
+    /// A root over the shards that `placement` knows.
+    pub fn new(
+        placement: PlacementGroup,
+        leaves: Leaves,
+        directory: Arc<Directory>,
+        layout: Layout,
+    ) -> Self {
+        Self {
+            placement,
+            leaves,
+            directory,
+            layout,
+        }
+    }
+
+    fn map(&self) -> Arc<PlacementMap> {
+        Arc::clone(&self.placement.map().borrow())
+    }
+
+    /// The dimension that vectors must have, once there is one.
+    fn dimension(&self, map: &PlacementMap) -> Option<usize> {
+        let existing = map
+            .collections
+            .get(DEFAULT_COLLECTION)
+            .map(|found| found.dimension);
+        existing.or(self.layout.dimension)
+    }
+
+    /// Refuses vectors of a dimension that the collection does not have.
+    fn check_dimension(&self, map: &PlacementMap, got: usize) -> Result<(), RootError> {
+        match self.dimension(map) {
+            Some(expected) if expected != got => Err(RootError::WrongDimension { expected, got }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The default collection, made now for vectors of this dimension if there is none.
+    async fn collection_for(
+        &self,
+        dimension: usize,
+        deadline: Instant,
+    ) -> Result<Collection, RootError> {
+        let map = self.map();
+        self.check_dimension(&map, dimension)?;
+        if let Some(collection) = map.collections.get(DEFAULT_COLLECTION) {
+            return Ok(collection.clone());
+        }
+        let (joined, wanted) = (map.nodes.len(), self.layout.nodes_at_start.max(1));
+        if joined < wanted {
+            return Err(unplaced(format!(
+                "{joined} of the {wanted} shard nodes that `nodes_at_start` asks for have joined; \
+                 start the others and try again"
+            )));
+        }
+        let command = PlacementCommand::CreateCollection {
+            name: DEFAULT_COLLECTION.to_owned(),
+            dimension,
+            shards: self.layout.shards,
+            replicas: self.layout.replicas,
+        };
+        let patience = Patience::until(deadline);
+        match self.placement.propose(command, patience.left()).await {
+            Ok(PlacementOutcome::Collection(made)) if made.dimension == dimension => Ok(made),
+            Ok(PlacementOutcome::Collection(other)) => Err(RootError::WrongDimension {
+                expected: other.dimension,
+                got: dimension,
+            }),
+            Ok(PlacementOutcome::Refused { reason }) => Err(unplaced(reason)),
+            Ok(PlacementOutcome::Done) => Err(RootError::Internal(
+                "the placement did not name the collection".to_owned(),
+            )),
+            Err(error) => {
+                patience.check()?;
+                Err(unplaced(format!(
+                    "the collection could not be made: {error}"
+                )))
+            }
+        }
+    }
+}
+
+/// The placement itself cannot serve the request.
+fn unplaced(reason: String) -> RootError {
+    RootError::Unavailable {
+        shards: Vec::new(),
+        reason,
+    }
+}

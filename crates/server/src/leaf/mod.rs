@@ -1,0 +1,212 @@
+//! The leaf of every request: this node's shards. Knows no other node and no HTTP.
+
+mod budget;
+mod certify;
+mod scan_pool;
+mod search_job;
+mod service;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use vectra_cluster::{ShardGroups, ShardId, WriteError};
+use vectra_kernel::{Query, VectorError};
+use vectra_wire::v1;
+use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
+use vectra_wire::v1::write_response::Outcome as WriteOutcome;
+
+pub use budget::Budget;
+pub use service::ShardNodeService;
+
+use crate::root::{Hit, Precision};
+use scan_pool::ScanPool;
+use search_job::SearchJob;
+
+/// The shards hosted by this node, searched and written.
+#[derive(Clone)]
+pub struct Leaf {
+    groups: ShardGroups,
+    pool: Arc<ScanPool>,
+    budget: Arc<Budget>,
+}
+
+/// What a leaf found in the shards it was asked for.
+#[derive(Debug, Default, PartialEq)]
+pub struct LeafAnswer {
+    /// Best first over all shards that answered.
+    pub hits: Vec<Hit>,
+    /// Whether the hits are proven to be the best of those shards.
+    pub certified: bool,
+    /// Shards of which this node may not answer for now.
+    pub not_leaders: Vec<v1::NotLeader>,
+}
+
+/// Why a leaf could not answer at all.
+#[derive(Debug, thiserror::Error)]
+pub enum LeafError {
+    /// More searches wait for the scan than it can serve in time.
+    #[error("{0} searches wait for the scan already; try again in a moment")]
+    Overloaded(usize),
+    /// The query is not a vector that can be compared.
+    #[error("the query cannot be searched for: {0}")]
+    Query(#[from] VectorError),
+    /// A query of another dimension than a shard's rows.
+    #[error("shard {shard} holds vectors of {expected} dimensions, the query has {got}")]
+    Dimension {
+        /// The shard.
+        shard: ShardId,
+        /// Dimension of its rows.
+        expected: usize,
+        /// Dimension of the query.
+        got: usize,
+    },
+    /// A shard's data could not be read.
+    #[error(transparent)]
+    Store(#[from] vectra_store::StoreError),
+    /// A scanning thread panicked; the panic is in the log.
+    #[error("the scan failed; the log of this node says where")]
+    ScanFailed,
+    /// The process is stopping.
+    #[error("this node is shutting down")]
+    Stopping,
+}
+
+impl Leaf {
+    /// A leaf over `groups` that scans on `threads` threads of its own.
+    pub fn new(groups: ShardGroups, budget: Arc<Budget>, threads: usize) -> std::io::Result<Self> {
+        let pool = Arc::new(ScanPool::start(threads)?);
+        Ok(Self {
+            groups,
+            pool,
+            budget,
+        })
+    }
+
+    /// The raft groups of this node's replicas.
+    pub fn groups(&self) -> &ShardGroups {
+        &self.groups
+    }
+
+    /// The `k` best rows over `shards`, each read as of one moment.
+    pub async fn search(
+        &self,
+        shards: &[ShardId],
+        vector: Vec<f32>,
+        k: usize,
+        precision: Precision,
+    ) -> Result<LeafAnswer, LeafError> {
+        let query = Query::new(vector)?;
+        let mut answer = LeafAnswer {
+            certified: precision == Precision::Exact,
+            ..LeafAnswer::default()
+        };
+        let mut views = Vec::with_capacity(shards.len());
+        for &shard in shards {
+            let Some(group) = self.groups.get(shard) else {
+                answer.not_leaders.push(not_here(shard));
+                continue;
+            };
+            match group.readable_view().await {
+                Ok(view) if view.dimension() == query.dimension() => views.push(view),
+                Ok(view) => {
+                    return Err(LeafError::Dimension {
+                        shard,
+                        expected: view.dimension(),
+                        got: query.dimension(),
+                    });
+                }
+                Err(refusal) => answer.not_leaders.push(not_leader(shard, refusal)),
+            }
+        }
+        let found = self
+            .pool
+            .search(SearchJob::new(query, k, precision, views))
+            .await?;
+        answer.hits = found;
+        Ok(answer)
+    }
+
+    /// Proposes an encoded `WriteBatch` to the group of `shard`.
+    pub async fn write(&self, shard: ShardId, batch: Bytes, grows: bool) -> WriteOutcome {
+        use WriteOutcome as Outcome;
+        let Some(group) = self.groups.get(shard) else {
+            return Outcome::NotLeader(not_here(shard));
+        };
+        if grows && let Err(over) = self.budget.admit(&self.groups, batch.len() as u64) {
+            return Outcome::OverBudget(over);
+        }
+        match group.write(batch).await {
+            Ok(existed) => Outcome::Written(v1::Written { existed }),
+            Err(WriteError::NotLeader(refusal)) => Outcome::NotLeader(not_leader(shard, refusal)),
+            Err(WriteError::Refused { reason }) => Outcome::Refused(reason),
+            Err(WriteError::Unknown { reason }) => Outcome::Unknown(reason),
+        }
+    }
+
+    /// The vector stored under `id` in `shard`.
+    pub async fn fetch(&self, shard: ShardId, id: &str) -> Result<FetchOutcome, LeafError> {
+        use FetchOutcome as Outcome;
+        let Some(group) = self.groups.get(shard) else {
+            return Ok(Outcome::NotLeader(not_here(shard)));
+        };
+        match group.readable_view().await {
+            Ok(view) => Ok(view.find(id)?.map_or(Outcome::Absent(true), |vector| {
+                Outcome::Vector(vectra_wire::floats_to_bytes(&vector))
+            })),
+            Err(refusal) => Ok(Outcome::NotLeader(not_leader(shard, refusal))),
+        }
+    }
+
+    /// What this node's replicas report to the coordinators.
+    pub fn reports(&self) -> Vec<v1::ReplicaReport> {
+        let report = |(shard, group): (ShardId, vectra_cluster::ShardGroup)| {
+            let status = group.status();
+            v1::ReplicaReport {
+                shard,
+                term: status.term,
+                leader: status.leader,
+                rows: group.shard().view().live_rows(),
+                fault: status.fault,
+            }
+        };
+        let broken = |(shard, fault): (ShardId, String)| v1::ReplicaReport {
+            shard,
+            fault: Some(fault),
+            ..v1::ReplicaReport::default()
+        };
+        let running = self.groups.all().into_iter().map(report);
+        running
+            .chain(self.groups.faults().into_iter().map(broken))
+            .collect()
+    }
+
+    /// Live rows of all replicas on this node.
+    pub fn rows(&self) -> u64 {
+        self.groups
+            .all()
+            .iter()
+            .map(|(_, group)| group.shard().view().live_rows())
+            .sum()
+    }
+
+    /// Bytes that this node's shards keep in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        budget::memory_bytes(&self.groups)
+    }
+}
+
+fn not_leader(shard: ShardId, refusal: vectra_cluster::NotLeader) -> v1::NotLeader {
+    v1::NotLeader {
+        shard,
+        leader: refusal.leader,
+        reason: refusal.reason,
+    }
+}
+
+fn not_here(shard: ShardId) -> v1::NotLeader {
+    v1::NotLeader {
+        shard,
+        leader: None,
+        reason: format!("this node hosts no replica of shard {shard} yet"),
+    }
+}

@@ -1,0 +1,93 @@
+//! The gRPC face of a leaf.
+
+use tonic::{Request, Response, Status};
+use vectra_wire::v1;
+use vectra_wire::v1::shard_node_server::ShardNode;
+
+use super::{Leaf, LeafError};
+use crate::root::Precision;
+
+/// Serves this node's shards to coordinators.
+pub struct ShardNodeService {
+    leaf: Leaf,
+}
+
+impl ShardNodeService {
+    /// A service in front of `leaf`.
+    pub fn new(leaf: Leaf) -> Self {
+        Self { leaf }
+    }
+}
+
+#[tonic::async_trait]
+impl ShardNode for ShardNodeService {
+    async fn write(
+        &self,
+        request: Request<v1::WriteRequest>,
+    ) -> Result<Response<v1::WriteResponse>, Status> {
+        let v1::WriteRequest {
+            shard,
+            batch,
+            grows,
+        } = request.into_inner();
+        let leaf = self.leaf.clone();
+        // In a task of its own: a caller that hangs up must not cut a proposal in half.
+        let proposal = tokio::spawn(async move { leaf.write(shard, batch, grows).await });
+        let outcome = proposal
+            .await
+            .unwrap_or_else(|fault| v1::write_response::Outcome::Unknown(fault.to_string()));
+        Ok(Response::new(v1::WriteResponse {
+            outcome: Some(outcome),
+        }))
+    }
+
+    async fn search(
+        &self,
+        request: Request<v1::SearchRequest>,
+    ) -> Result<Response<v1::SearchResponse>, Status> {
+        let request = request.into_inner();
+        let precision = match request.precision() {
+            v1::Precision::Exact => Precision::Exact,
+            v1::Precision::Sq8 => Precision::Sq8,
+        };
+        let vector = vectra_wire::floats_from_bytes(&request.vector)
+            .ok_or_else(|| Status::invalid_argument("the vector is cut off within a float"))?;
+        let answer = self
+            .leaf
+            .search(&request.shards, vector, request.k as usize, precision)
+            .await
+            .map_err(status_of)?;
+        let hit = |hit: crate::root::Hit| v1::Hit {
+            id: hit.id,
+            score: hit.score,
+        };
+        Ok(Response::new(v1::SearchResponse {
+            hits: answer.hits.into_iter().map(hit).collect(),
+            certified: answer.certified,
+            not_leaders: answer.not_leaders,
+        }))
+    }
+
+    async fn fetch(
+        &self,
+        request: Request<v1::FetchRequest>,
+    ) -> Result<Response<v1::FetchResponse>, Status> {
+        let v1::FetchRequest { shard, id } = request.into_inner();
+        let outcome = self.leaf.fetch(shard, &id).await.map_err(status_of)?;
+        Ok(Response::new(v1::FetchResponse {
+            outcome: Some(outcome),
+        }))
+    }
+}
+
+/// The one mapping of a leaf's errors to gRPC.
+fn status_of(error: LeafError) -> Status {
+    let message = error.to_string();
+    match error {
+        LeafError::Overloaded(_) => Status::resource_exhausted(message),
+        LeafError::Query(_) | LeafError::Dimension { .. } => Status::invalid_argument(message),
+        LeafError::Store(_) => Status::data_loss(message),
+        LeafError::ScanFailed => Status::internal(message),
+        LeafError::Stopping => Status::unavailable(message),
+    }
+}

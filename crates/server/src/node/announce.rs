@@ -1,0 +1,151 @@
+//! A shard node makes itself known, twice a second, to every coordinator, and learns the map.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use vectra_client::Client;
+use vectra_cluster::{Network, PlacementMap};
+use vectra_wire::v1;
+use vectra_wire::v1::coordinator_client::CoordinatorClient;
+
+use super::identity::DataDirectory;
+use crate::leaf::Leaf;
+
+/// Between two announcements.
+const PERIOD: Duration = Duration::from_millis(500);
+
+/// How long a coordinator may take to answer one.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// The largest map taken from a coordinator.
+const MAX_MAP_BYTES: usize = 64 << 20;
+
+/// A shard node on its way to, and in, a cluster.
+pub(super) struct Announcer {
+    pub(super) data: Arc<DataDirectory>,
+    pub(super) grpc: String,
+    pub(super) http: String,
+    /// HTTP addresses of coordinators to ask while no map is known.
+    pub(super) seeds: Vec<String>,
+    pub(super) network: Network,
+    pub(super) leaf: Leaf,
+    pub(super) map: watch::Sender<Arc<PlacementMap>>,
+}
+
+impl Announcer {
+    /// Announces for ever. Returns only with the reason why this node may not go on.
+    pub(super) async fn run(self) -> anyhow::Error {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unheard = 0_u64;
+        loop {
+            ticks.tick().await;
+            let heard = match self.announce_to_all().await {
+                Ok(heard) => heard,
+                Err(reason) => return reason,
+            };
+            unheard = if heard { 0 } else { unheard + 1 };
+            if unheard % 60 == 10 {
+                tracing::warn!(seeds = ?self.seeds, "no coordinator answers; still trying");
+            }
+        }
+    }
+
+    /// Whether any coordinator answered.
+    async fn announce_to_all(&self) -> anyhow::Result<bool> {
+        let coordinators = self.coordinators().await;
+        let announcement = self.announcement();
+        let answers = join_all(
+            coordinators
+                .iter()
+                .map(|address| announce(&self.network, address, &announcement)),
+        );
+        let mut heard = false;
+        for (address, answer) in coordinators.iter().zip(answers.await) {
+            match answer {
+                Ok(answer) => {
+                    self.learn(answer)?;
+                    heard = true;
+                }
+                Err(error) => tracing::debug!(address, %error, "a coordinator does not answer"),
+            }
+        }
+        Ok(heard)
+    }
+
+    fn announcement(&self) -> v1::AnnounceRequest {
+        v1::AnnounceRequest {
+            node: self.data.node(),
+            cluster_id: self.data.cluster_id(),
+            grpc: self.grpc.clone(),
+            http: self.http.clone(),
+            map_version: self.map.borrow().version,
+            replicas: self.leaf.reports(),
+            memory_bytes: self.leaf.memory_bytes(),
+        }
+    }
+
+    /// gRPC addresses: from the map, and while there is none from the seeds.
+    async fn coordinators(&self) -> BTreeSet<String> {
+        let known: BTreeSet<String> = self
+            .map
+            .borrow()
+            .coordinators
+            .values()
+            .map(|found| found.grpc.clone())
+            .collect();
+        if !known.is_empty() {
+            return known;
+        }
+        let asked = join_all(self.seeds.iter().map(|seed| async move {
+            let health = timeout(ANSWER, Client::new(seed).ok()?.health())
+                .await
+                .ok()?
+                .ok()?;
+            health.more.get("grpc")?.as_str().map(str::to_owned)
+        }));
+        asked.await.into_iter().flatten().collect()
+    }
+
+    fn learn(&self, answer: v1::AnnounceResponse) -> anyhow::Result<()> {
+        if let Some(refused) = answer.refused {
+            bail!(refused);
+        }
+        self.data.bind_to(&answer.cluster_id)?;
+        if answer.map.is_empty() {
+            return Ok(());
+        }
+        let map: PlacementMap = match serde_json::from_slice(&answer.map) {
+            Ok(map) => map,
+            Err(error) => {
+                tracing::error!(%error, "a coordinator sent a map that this version cannot read");
+                return Ok(());
+            }
+        };
+        self.map.send_if_modified(|known| {
+            let newer = map.version > known.version;
+            if newer {
+                *known = Arc::new(map);
+            }
+            newer
+        });
+        Ok(())
+    }
+}
+
+async fn announce(
+    network: &Network,
+    address: &str,
+    announcement: &v1::AnnounceRequest,
+) -> anyhow::Result<v1::AnnounceResponse> {
+    let mut client = CoordinatorClient::new(network.channel_to(address)?)
+        .max_decoding_message_size(MAX_MAP_BYTES);
+    Ok(timeout(ANSWER, client.announce(announcement.clone()))
+        .await??
+        .into_inner())
+}

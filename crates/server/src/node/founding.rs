@@ -1,0 +1,158 @@
+//! How a coordinator without a cluster gets one: alone, with its peers, or by joining.
+//!
+//! The first coordinators all start with the same `--peers`. Each asks every peer who it is. As
+//! soon as one knows a cluster, the others join that; only when *all* peers answer and none knows
+//! one, they found it together. So a first coordinator that lost its disk joins the cluster it
+//! once founded, and never founds a second.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures::future::join_all;
+use tokio::time::{sleep, timeout};
+use vectra_client::Client;
+use vectra_cluster::{Network, NodeId, PlacementGroup};
+use vectra_wire::v1;
+use vectra_wire::v1::coordinator_client::CoordinatorClient;
+
+/// Pause between two rounds of asking.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// How long a peer may take to say who it is.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// How long a cluster may take to admit a coordinator: it catches up on the placement's log first.
+const ADMISSION: Duration = Duration::from_secs(30);
+
+/// A coordinator in search of its cluster.
+pub(super) struct Founding<'a> {
+    pub(super) own: NodeId,
+    /// gRPC `name:port` at which the others reach this process.
+    pub(super) grpc: &'a str,
+    pub(super) placement: &'a PlacementGroup,
+    pub(super) network: &'a Network,
+}
+
+impl Founding<'_> {
+    /// Returns once this coordinator is a member of a cluster's placement group, or is sure to
+    /// become one as soon as its peers have founded it.
+    pub(super) async fn settle(&self, peers: &[String], join: &[String]) -> anyhow::Result<()> {
+        if self.placement.is_initialized().await {
+            return Ok(());
+        }
+        if !join.is_empty() {
+            return self.join_by_url(join).await;
+        }
+        if peers.is_empty() {
+            return self
+                .found(BTreeMap::from([(self.own, self.grpc.to_owned())]))
+                .await;
+        }
+        self.settle_with(peers).await
+    }
+
+    async fn settle_with(&self, peers: &[String]) -> anyhow::Result<()> {
+        for round in 0_u64.. {
+            // The peers may have founded the cluster, this node among them, in the meantime.
+            if self.placement.is_initialized().await {
+                return Ok(());
+            }
+            let answers = join_all(peers.iter().map(|peer| self.identify(peer))).await;
+            let mut voters = BTreeMap::new();
+            let mut silent = Vec::new();
+            let mut founded = Vec::new();
+            for (peer, answer) in peers.iter().zip(answers) {
+                match answer {
+                    Ok(answer) => {
+                        if answer.cluster_id.is_some() {
+                            founded.push(peer.clone());
+                        }
+                        if let Some(other) = voters.insert(answer.node, peer.clone()) {
+                            bail!(
+                                "`--peers` names one coordinator twice: {other} and {peer} are \
+                                 both node {}",
+                                answer.node
+                            );
+                        }
+                    }
+                    Err(error) => silent.push(format!("{peer} ({error})")),
+                }
+            }
+            for peer in &founded {
+                match self.ask_to_join(peer).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => tracing::warn!(%peer, %error, "not admitted yet; trying again"),
+                }
+            }
+            if silent.is_empty() && founded.is_empty() {
+                if !voters.contains_key(&self.own) {
+                    bail!(
+                        "this coordinator is not among its `--peers` {peers:?}: the same list, with \
+                         itself in it, must be given to each of the first ones (use `--join` for more)"
+                    );
+                }
+                return self.found(voters).await;
+            }
+            // Once a minute at the most after the first time.
+            if round % 120 == 4 {
+                tracing::info!(waiting_for = ?silent, "waiting for the other first coordinators");
+            }
+            sleep(ROUND).await;
+        }
+        Ok(())
+    }
+
+    async fn found(&self, voters: BTreeMap<NodeId, String>) -> anyhow::Result<()> {
+        // Each founder proposes a name of its own; the first one in the log is the cluster's.
+        let name = format!("{:016x}", rand::random::<u64>());
+        self.placement
+            .found(voters, &name)
+            .await
+            .context("the placement group could not be founded")
+    }
+
+    async fn join_by_url(&self, urls: &[String]) -> anyhow::Result<()> {
+        loop {
+            for url in urls {
+                let joined = async {
+                    let health = Client::new(url)?.health().await?;
+                    let grpc = health.more.get("grpc").and_then(|grpc| grpc.as_str());
+                    self.ask_to_join(grpc.context("it is no coordinator")?)
+                        .await
+                };
+                match joined.await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => {
+                        tracing::warn!(
+                            url,
+                            error = format!("{error:#}"),
+                            "could not join; trying again"
+                        );
+                    }
+                }
+            }
+            sleep(ROUND).await;
+        }
+    }
+
+    async fn identify(&self, peer: &str) -> anyhow::Result<v1::IdentifyResponse> {
+        let mut client = CoordinatorClient::new(self.network.channel_to(peer)?);
+        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest {})).await;
+        Ok(answer.context("no answer")??.into_inner())
+    }
+
+    async fn ask_to_join(&self, peer: &str) -> anyhow::Result<()> {
+        let mut client = CoordinatorClient::new(self.network.channel_to(peer)?);
+        let request = v1::JoinRequest {
+            node: self.own,
+            grpc: self.grpc.to_owned(),
+        };
+        let joined = timeout(ADMISSION, client.join(request))
+            .await
+            .context("no answer")??;
+        let cluster_id = joined.into_inner().cluster_id;
+        tracing::info!(peer, cluster_id, "joined a running cluster");
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! What a coordinator does all the time: keeps its own entry in the map true, and watches who of
+//! the other coordinators answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use vectra_cluster::placement::{Coordinator, PlacementMap, ShardNode};
+use vectra_cluster::{Network, NodeId, PlacementCommand, PlacementGroup};
+use vectra_wire::v1;
+use vectra_wire::v1::coordinator_client::CoordinatorClient;
+
+use super::identity::DataDirectory;
+use crate::root::Directory;
+
+/// Between two rounds.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// How long a coordinator may take to answer.
+const ANSWER: Duration = Duration::from_millis(900);
+
+/// How long a change of the own entry may wait to be agreed on.
+const AGREEMENT: Duration = Duration::from_secs(5);
+
+/// A coordinator among its peers.
+pub(super) struct Presence {
+    pub(super) data: Arc<DataDirectory>,
+    pub(super) grpc: String,
+    pub(super) http: String,
+    /// Whether this process hosts shards too.
+    pub(super) hosts_shards: bool,
+    pub(super) network: Network,
+    pub(super) placement: PlacementGroup,
+    pub(super) directory: Arc<Directory>,
+}
+
+impl Presence {
+    /// Goes on for ever. Returns only with the reason why this node may not go on.
+    pub(super) async fn run(self) -> anyhow::Error {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let map = Arc::clone(&self.placement.map().borrow());
+            if let Some(cluster_id) = &map.cluster_id
+                && let Err(reason) = self.data.bind_to(cluster_id)
+            {
+                return reason;
+            }
+            tokio::join!(self.keep_entries_true(&map), self.watch_others(&map));
+        }
+    }
+
+    async fn keep_entries_true(&self, map: &PlacementMap) {
+        if map.cluster_id.is_none() {
+            return;
+        }
+        let (node, grpc, http) = (self.data.node(), self.grpc.clone(), Some(self.http.clone()));
+        let entry = Coordinator {
+            grpc: grpc.clone(),
+            http: http.clone(),
+        };
+        if map.coordinators.get(&node) != Some(&entry) {
+            let command = PlacementCommand::AnnounceCoordinator { node, grpc, http };
+            self.propose(command).await;
+        }
+        let (grpc, http) = (self.grpc.clone(), Some(self.http.clone()));
+        let entry = ShardNode {
+            grpc: grpc.clone(),
+            http: http.clone(),
+        };
+        if self.hosts_shards && map.nodes.get(&node) != Some(&entry) {
+            self.propose(PlacementCommand::AnnounceNode { node, grpc, http })
+                .await;
+        }
+    }
+
+    async fn propose(&self, command: PlacementCommand) {
+        if let Err(error) = self.placement.propose(command, AGREEMENT).await {
+            tracing::warn!(%error, "this node's entry in the placement map is not yet agreed on");
+        }
+    }
+
+    async fn watch_others(&self, map: &PlacementMap) {
+        let own = self.data.node();
+        self.directory.coordinator_answered(own);
+        let others = map.coordinators.keys().filter(|&&node| node != own);
+        join_all(others.map(|&node| self.watch(node))).await;
+    }
+
+    async fn watch(&self, node: NodeId) {
+        let Ok(channel) = self.network.channel(node) else {
+            return;
+        };
+        let mut client = CoordinatorClient::new(channel);
+        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest {})).await;
+        if answer.is_ok_and(|answer| answer.is_ok_and(|found| found.get_ref().node == node)) {
+            self.directory.coordinator_answered(node);
+        }
+    }
+}

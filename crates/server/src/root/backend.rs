@@ -1,0 +1,38 @@
+//! The root as the HTTP API sees it.
+
+use tokio::time::Instant;
+
+use super::{ClusterStatus, IngestBatch, Root, RootError, SearchAnswer, SearchQuery};
+use crate::http::Backend;
+
+impl Backend for Root {
+    type Status = ClusterStatus;
+
+    async fn ingest(&self, batch: IngestBatch, deadline: Instant) -> Result<u64, RootError> {
+        Root::ingest(self, batch, deadline).await
+    }
+
+    async fn delete(&self, ids: Vec<String>, deadline: Instant) -> Result<u64, RootError> {
+        Root::delete(self, ids, deadline).await
+    }
+
+    async fn search(
+        &self,
+        query: SearchQuery,
+        deadline: Instant,
+    ) -> Result<SearchAnswer, RootError> {
+        Root::search(self, query, deadline).await
+    }
+
+    async fn fetch(&self, id: &str, deadline: Instant) -> Result<Option<Vec<f32>>, RootError> {
+        Root::fetch(self, id, deadline).await
+    }
+
+    async fn status(&self) -> ClusterStatus {
+        self.cluster_status()
+    }
+
+    fn items(status: &ClusterStatus) -> u64 {
+        status.items
+    }
+}

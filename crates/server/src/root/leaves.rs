@@ -1,0 +1,207 @@
+//! The leaves as the root reaches them: this process's own directly, the others over gRPC.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tonic::{Code, Request, Status};
+use vectra_cluster::{Network, NodeId, ShardId};
+use vectra_wire::v1;
+use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
+use vectra_wire::v1::shard_node_client::ShardNodeClient;
+use vectra_wire::v1::write_response::Outcome as WriteOutcome;
+
+use super::{Hit, Precision, SearchQuery};
+use crate::leaf::{Leaf, LeafAnswer, LeafError};
+
+/// The largest message a leaf may answer with: 10,000 hits with ids of 512 bytes fit well.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// Every leaf of the cluster.
+pub struct Leaves {
+    own: Option<(NodeId, Leaf)>,
+    network: Network,
+}
+
+/// Why a leaf gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum CallError {
+    /// The request never left: another replica may be asked whatever it was.
+    #[error("{0}")]
+    NotSent(String),
+    /// The request left and no answer came.
+    #[error("{0}")]
+    Lost(String),
+    /// The leaf sheds load.
+    #[error("{0}")]
+    Overloaded(String),
+    /// The leaf could not do it, and would not be able to a second time.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Leaves {
+    /// `own` is the leaf of this very process, where it has one.
+    pub fn new(own: Option<(NodeId, Leaf)>, network: Network) -> Self {
+        Self { own, network }
+    }
+
+    /// The leaf in this process.
+    pub(super) fn own(&self) -> Option<&(NodeId, Leaf)> {
+        self.own.as_ref()
+    }
+
+    pub(super) async fn search(
+        &self,
+        node: NodeId,
+        shards: &[ShardId],
+        query: &SearchQuery,
+        within: Duration,
+    ) -> Result<LeafAnswer, CallError> {
+        if let Some(leaf) = self.here(node) {
+            let answer = leaf
+                .search(shards, query.vector.clone(), query.k, query.precision)
+                .await;
+            return answer.map_err(CallError::from);
+        }
+        let precision = match query.precision {
+            Precision::Exact => v1::Precision::Exact,
+            Precision::Sq8 => v1::Precision::Sq8,
+        };
+        let request = v1::SearchRequest {
+            shards: shards.to_vec(),
+            vector: vectra_wire::floats_to_bytes(&query.vector),
+            k: u32::try_from(query.k).unwrap_or(u32::MAX),
+            precision: precision.into(),
+        };
+        let answer = self
+            .client(node)?
+            .search(bounded(request, within))
+            .await?
+            .into_inner();
+        let hit = |hit: v1::Hit| Hit {
+            id: hit.id,
+            score: hit.score,
+        };
+        Ok(LeafAnswer {
+            hits: answer.hits.into_iter().map(hit).collect(),
+            certified: answer.certified,
+            not_leaders: answer.not_leaders,
+        })
+    }
+
+    pub(super) async fn write(
+        &self,
+        node: NodeId,
+        shard: ShardId,
+        batch: Bytes,
+        grows: bool,
+        within: Duration,
+    ) -> Result<WriteOutcome, CallError> {
+        if let Some(leaf) = self.here(node) {
+            let leaf = leaf.clone();
+            // In a task of its own: a client that hangs up must not cut a proposal in half.
+            let proposal = tokio::spawn(async move { leaf.write(shard, batch, grows).await });
+            return proposal
+                .await
+                .map_err(|fault| CallError::Lost(fault.to_string()));
+        }
+        let request = v1::WriteRequest {
+            shard,
+            batch,
+            grows,
+        };
+        let answer = self
+            .client(node)?
+            .write(bounded(request, within))
+            .await?
+            .into_inner();
+        answer
+            .outcome
+            .ok_or_else(|| CallError::Lost(format!("node {node} gave no outcome")))
+    }
+
+    pub(super) async fn fetch(
+        &self,
+        node: NodeId,
+        shard: ShardId,
+        id: &str,
+        within: Duration,
+    ) -> Result<FetchOutcome, CallError> {
+        if let Some(leaf) = self.here(node) {
+            return leaf.fetch(shard, id).await.map_err(CallError::from);
+        }
+        let request = v1::FetchRequest {
+            shard,
+            id: id.to_owned(),
+        };
+        let answer = self
+            .client(node)?
+            .fetch(bounded(request, within))
+            .await?
+            .into_inner();
+        answer
+            .outcome
+            .ok_or_else(|| CallError::Failed(format!("node {node} gave no outcome")))
+    }
+
+    fn here(&self, node: NodeId) -> Option<&Leaf> {
+        self.own
+            .as_ref()
+            .filter(|(own, _)| *own == node)
+            .map(|(_, leaf)| leaf)
+    }
+
+    fn client(
+        &self,
+        node: NodeId,
+    ) -> Result<ShardNodeClient<tonic::transport::Channel>, CallError> {
+        let channel = self
+            .network
+            .channel(node)
+            .map_err(|e| CallError::NotSent(e.to_string()))?;
+        Ok(ShardNodeClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+    }
+}
+
+/// The deadline travels with the call, so that a leaf stops working for nobody.
+fn bounded<T>(message: T, within: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(within);
+    request
+}
+
+impl From<LeafError> for CallError {
+    fn from(error: LeafError) -> Self {
+        match error {
+            LeafError::Overloaded(_) => Self::Overloaded(error.to_string()),
+            LeafError::Stopping => Self::NotSent(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<Status> for CallError {
+    fn from(status: Status) -> Self {
+        let message = status.message().to_owned();
+        if never_connected(&status) {
+            return Self::NotSent(message);
+        }
+        match status.code() {
+            Code::ResourceExhausted => Self::Overloaded(message),
+            Code::InvalidArgument | Code::DataLoss | Code::Internal => Self::Failed(message),
+            _ => Self::Lost(message),
+        }
+    }
+}
+
+fn never_connected(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}

@@ -1,0 +1,176 @@
+//! Searches and fetches: asks every shard's leader, one call a node, until all have answered.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use tokio::time::{Instant, timeout};
+use vectra_cluster::{NodeId, ShardId, placement::PlacementMap};
+use vectra_wire::v1::fetch_response::Outcome;
+
+use super::leaves::CallError;
+use super::patience::Patience;
+use super::{DEFAULT_COLLECTION, Precision, Root, RootError, SearchAnswer, SearchQuery, gather};
+use crate::leaf::LeafAnswer;
+
+impl Root {
+    /// The `k` nearest neighbours over all shards.
+    pub async fn search(
+        &self,
+        query: SearchQuery,
+        deadline: Instant,
+    ) -> Result<SearchAnswer, RootError> {
+        let map = self.map();
+        self.check_dimension(&map, query.vector.len())?;
+        let Some(collection) = map.collections.get(DEFAULT_COLLECTION) else {
+            let certified = query.precision == Precision::Exact;
+            return Ok(SearchAnswer {
+                hits: Vec::new(),
+                certified,
+            });
+        };
+
+        let patience = Patience::until(deadline);
+        let mut unanswered = collection.shards.clone();
+        let mut hits = Vec::new();
+        let mut certified = true;
+        let mut last_reason = String::from("no replica answered");
+        for attempt in 0.. {
+            patience.before(attempt).await;
+            patience.check()?;
+            if patience.is_over() {
+                return Err(unreachable(unanswered, &last_reason));
+            }
+            let calls = self.by_node(&map, &unanswered, attempt);
+            let answers = join_all(
+                calls
+                    .iter()
+                    .map(|(&node, shards)| self.search_node(node, shards, &query, patience)),
+            );
+            let mut still_unanswered = Vec::new();
+            for ((&node, shards), answer) in calls.iter().zip(answers.await) {
+                match answer {
+                    Ok(answer) => {
+                        for refusal in &answer.not_leaders {
+                            self.directory.correct(refusal.shard, node, refusal.leader);
+                            still_unanswered.push(refusal.shard);
+                            last_reason.clone_from(&refusal.reason);
+                        }
+                        certified &= answer.certified;
+                        hits.extend(answer.hits);
+                    }
+                    Err(CallError::Overloaded(reason)) => {
+                        return Err(RootError::Overloaded(reason));
+                    }
+                    Err(CallError::Failed(reason)) => return Err(RootError::Internal(reason)),
+                    Err(CallError::NotSent(reason) | CallError::Lost(reason)) => {
+                        shards
+                            .iter()
+                            .for_each(|&shard| self.directory.lost(shard, node));
+                        still_unanswered.extend(shards);
+                        last_reason = format!("node {node}: {reason}");
+                    }
+                }
+            }
+            unanswered = still_unanswered;
+            if unanswered.is_empty() {
+                break;
+            }
+        }
+        Ok(SearchAnswer {
+            hits: gather::merge(hits, query.k),
+            certified,
+        })
+    }
+
+    /// The vector stored under `id`.
+    pub async fn fetch(&self, id: &str, deadline: Instant) -> Result<Option<Vec<f32>>, RootError> {
+        let map = self.map();
+        let Some(shard) = map.shard_of(DEFAULT_COLLECTION, id) else {
+            return Ok(None);
+        };
+        let patience = Patience::until(deadline);
+        let mut last_reason = String::from("no replica answered");
+        for attempt in 0.. {
+            patience.before(attempt).await;
+            patience.check()?;
+            if patience.is_over() {
+                break;
+            }
+            let Some(node) = self.pick(&map, shard, attempt) else {
+                continue;
+            };
+            let within = patience.for_one_call();
+            let call = timeout(within, self.leaves.fetch(node, shard, id, within)).await;
+            match call.unwrap_or_else(|_| Err(silent(node))) {
+                Ok(Outcome::Vector(bytes)) => {
+                    let vector = vectra_wire::floats_from_bytes(&bytes);
+                    return vector.map(Some).ok_or_else(|| {
+                        RootError::Internal(format!("node {node} sent half a float"))
+                    });
+                }
+                Ok(Outcome::Absent(_)) => return Ok(None),
+                Ok(Outcome::NotLeader(refusal)) => {
+                    self.directory.correct(shard, node, refusal.leader);
+                    last_reason = refusal.reason;
+                }
+                Err(CallError::Overloaded(reason)) => return Err(RootError::Overloaded(reason)),
+                Err(CallError::Failed(reason)) => return Err(RootError::Internal(reason)),
+                Err(CallError::NotSent(reason) | CallError::Lost(reason)) => {
+                    self.directory.lost(shard, node);
+                    last_reason = format!("node {node}: {reason}");
+                }
+            }
+        }
+        Err(unreachable(vec![shard], &last_reason))
+    }
+
+    async fn search_node(
+        &self,
+        node: NodeId,
+        shards: &[ShardId],
+        query: &SearchQuery,
+        patience: Patience,
+    ) -> Result<LeafAnswer, CallError> {
+        let within = patience.for_one_call();
+        let call = timeout(within, self.leaves.search(node, shards, query, within)).await;
+        call.unwrap_or_else(|_| Err(silent(node)))
+    }
+
+    /// Groups shards by the node to ask for them.
+    fn by_node(
+        &self,
+        map: &PlacementMap,
+        shards: &[ShardId],
+        attempt: usize,
+    ) -> BTreeMap<NodeId, Vec<ShardId>> {
+        let mut calls: BTreeMap<NodeId, Vec<ShardId>> = BTreeMap::new();
+        for &shard in shards {
+            if let Some(node) = self.pick(map, shard, attempt) {
+                calls.entry(node).or_default().push(shard);
+            }
+        }
+        calls
+    }
+
+    /// The replica of `shard` to ask in this attempt.
+    pub(super) fn pick(
+        &self,
+        map: &PlacementMap,
+        shard: ShardId,
+        attempt: usize,
+    ) -> Option<NodeId> {
+        self.directory
+            .pick(shard, &map.shards.get(&shard)?.replicas, attempt)
+    }
+}
+
+/// A node took the call and did not answer it in time.
+pub(super) fn silent(node: NodeId) -> CallError {
+    CallError::Lost(format!("node {node} did not answer in time"))
+}
+
+/// No replica of these shards answered for as long as a request may wait.
+pub(super) fn unreachable(shards: Vec<ShardId>, last_reason: &str) -> RootError {
+    let reason = format!("no replica that may answer was reached ({last_reason})");
+    RootError::Unavailable { shards, reason }
+}
