@@ -33,6 +33,8 @@ pub(crate) struct SegmentBuilder<'a> {
     dimension: usize,
     /// Most values in one segment.
     max_values: usize,
+    /// Rows still to come, by the word of the caller: what to reserve memory for.
+    rows_to_come: u64,
     numbers: &'a mut SegmentNumbers,
     ids: Ids,
     vectors: Vec<f32>,
@@ -42,13 +44,16 @@ pub(crate) struct SegmentBuilder<'a> {
 }
 
 impl<'a> SegmentBuilder<'a> {
+    /// Of `rows` rows to come, of which one segment takes at most `segment_bytes` of floats.
     pub(crate) fn new(
         directory: &'a Directory,
         dimension: usize,
         segment_bytes: u64,
+        rows: u64,
         numbers: &'a mut SegmentNumbers,
     ) -> Self {
         Self {
+            rows_to_come: rows,
             directory,
             dimension,
             max_values: usize::try_from(segment_bytes / 4).unwrap_or(usize::MAX),
@@ -72,6 +77,12 @@ impl<'a> SegmentBuilder<'a> {
         if is_full {
             self.write_segment()?;
         }
+        if self.vectors.is_empty() {
+            let rows = usize::try_from(self.rows_to_come).unwrap_or(usize::MAX);
+            self.vectors
+                .reserve_exact(rows.saturating_mul(self.dimension).min(self.max_values));
+        }
+        self.rows_to_come = self.rows_to_come.saturating_sub(1);
         append(&mut self.vectors)?;
         self.ids.push(id);
         Ok(())

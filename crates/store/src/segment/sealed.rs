@@ -8,6 +8,7 @@ use super::{
 use crate::{StoreError, directory::Directory, error::While, file_name::FileName};
 use std::{
     fs::File,
+    io::ErrorKind,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -51,7 +52,7 @@ impl SealedSegment {
     ) -> Result<Self, StoreError> {
         let segment_path = directory.path_of(FileName::segment(entry.number));
         let vectors_path = directory.path_of(FileName::vectors(entry.number));
-        let segment_file = File::open(&segment_path).or_while("open", &segment_path)?;
+        let segment_file = open_existing(&segment_path)?;
         let header = read_header(&segment_file, &segment_path, &entry, dimension)?;
         check_body(&segment_file, &segment_path, &entry, &header)?;
 
@@ -171,6 +172,18 @@ impl SealedSegment {
     /// Bytes of the codes, which searches keep resident.
     pub(crate) fn codes_bytes(&self) -> u64 {
         self.map.codes().len() as u64
+    }
+}
+
+/// Opens a file that the manifest refers to: that it is gone is damage.
+pub(super) fn open_existing(path: &Path) -> Result<File, StoreError> {
+    match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::damaged(
+            path,
+            "a file that the manifest refers to",
+            "no such file",
+        )),
+        opened => opened.or_while("open", path),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The `.vectors` file: float32 rows, each with its checksum; read, never mapped.
 
-use super::header::{HEADER_LEN, Header, Magic};
+use super::{
+    header::{HEADER_LEN, Header, Magic},
+    sealed::open_existing,
+};
 use crate::{StoreError, error::While};
 use std::{
     cell::RefCell,
@@ -74,7 +77,7 @@ pub(super) struct VectorsFile {
 impl VectorsFile {
     /// Opens the file and checks its header and length; each row is checked when it is read.
     pub(super) fn open(path: PathBuf, dimension: usize, rows: u32) -> Result<Self, StoreError> {
-        let file = File::open(&path).or_while("open", &path)?;
+        let file = open_existing(&path)?;
         let len = file.metadata().or_while("read the length of", &path)?.len();
         let expected_len = file_len(dimension, rows);
         if len != expected_len {

@@ -5,6 +5,7 @@ use crate::{
     StoreError,
     growing::Generation,
     manifest::Manifest,
+    numbers::SegmentNumbers,
     renumbering::Renumbering,
     segment::{SealedSegment, SegmentBuilder},
     snapshot::Checkpoint,
@@ -118,11 +119,13 @@ impl Shard {
     fn write_live_rows(
         &self,
         generations: &[Generation],
-        numbers: &mut crate::numbers::SegmentNumbers,
+        numbers: &mut SegmentNumbers,
     ) -> Result<Vec<Arc<SealedSegment>>, StoreError> {
-        let segment_bytes = self.options.segment_bytes;
-        let mut builder =
-            SegmentBuilder::new(&self.directory, self.dimension, segment_bytes, numbers);
+        let live = generations
+            .iter()
+            .map(|rows| u64::from(rows.rows()) - rows.dead.len())
+            .sum();
+        let mut builder = self.segment_builder(live, numbers);
         for generation in generations {
             for placed in generation.blocks() {
                 let block = &placed.block;
@@ -137,6 +140,22 @@ impl Shard {
             }
         }
         builder.finish()
+    }
+
+    /// For so many rows to come.
+    pub(super) fn segment_builder<'a>(
+        &'a self,
+        rows: u64,
+        numbers: &'a mut SegmentNumbers,
+    ) -> SegmentBuilder<'a> {
+        let segment_bytes = self.options.segment_bytes;
+        SegmentBuilder::new(
+            &self.directory,
+            self.dimension,
+            segment_bytes,
+            rows,
+            numbers,
+        )
     }
 
     /// Makes a manifest the one on disk. If it certainly is not, removes the new segments.

@@ -5,7 +5,7 @@ use crate::{
     StoreError,
     manifest::Manifest,
     renumbering::Renumbering,
-    segment::{SealedSegment, SegmentBuilder, SegmentEntry},
+    segment::{SealedSegment, SegmentEntry},
     snapshot::Checkpoint,
     state::Rewrite,
 };
@@ -45,10 +45,8 @@ impl Shard {
                 })
                 .collect()
         };
-        let segment_bytes = self.options.segment_bytes;
-        let numbers = &mut maintenance.numbers;
-        let mut builder =
-            SegmentBuilder::new(&self.directory, self.dimension, segment_bytes, numbers);
+        let live = sizes[chosen.clone()].iter().map(|size| size.live).sum();
+        let mut builder = self.segment_builder(live, &mut maintenance.numbers);
         for (segment, dropped) in &sources {
             for row in (0..segment.rows()).filter(|&row| !dropped.contains(row)) {
                 builder.add(segment.id(row)?, |values| segment.read_vector(row, values))?;
@@ -100,11 +98,16 @@ impl Shard {
     }
 }
 
-/// The rows of a segment that are written again when it is.
+/// Segment files that are together larger than this are not merged, so that the ids of what they
+/// become certainly fit in one archive.
+const MOST_FILE_BYTES: u64 = 512 << 20;
+
+/// How much of a segment is written again when it is.
 #[derive(Debug, Clone, Copy)]
 struct Size {
     rows: u64,
     live: u64,
+    file_bytes: u64,
 }
 
 impl Size {
@@ -113,6 +116,7 @@ impl Size {
         Self {
             rows,
             live: rows - dead.len(),
+            file_bytes: entry.segment_len,
         }
     }
 
@@ -126,14 +130,19 @@ impl Size {
 /// written again a logarithmic number of times. Where that asks for nothing, one mostly dead.
 fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
     for end in (1..=sizes.len()).rev() {
-        let mut live = sizes[end - 1].live;
+        let Size {
+            mut live,
+            mut file_bytes,
+            ..
+        } = sizes[end - 1];
         let mut start = end - 1;
         while let Some(before) = start.checked_sub(1).map(|before| sizes[before]) {
             let is_balanced = before.live / 2 >= live;
-            if is_balanced || before.live + live > most_rows {
+            live += before.live;
+            file_bytes += before.file_bytes;
+            if is_balanced || live > most_rows || file_bytes > MOST_FILE_BYTES {
                 break;
             }
-            live += before.live;
             start -= 1;
         }
         if start + 1 < end {
@@ -148,8 +157,16 @@ fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
+    fn size(rows: u64, live: u64) -> Size {
+        Size {
+            rows,
+            live,
+            file_bytes: rows,
+        }
+    }
+
     fn chosen(rows: &[u64], most_rows: u64) -> Option<Range<usize>> {
-        let sizes: Vec<Size> = rows.iter().map(|&rows| Size { rows, live: rows }).collect();
+        let sizes: Vec<Size> = rows.iter().map(|&rows| size(rows, rows)).collect();
         choose(&sizes, most_rows)
     }
 
@@ -174,9 +191,20 @@ mod tests {
 
     #[test]
     fn a_mostly_dead_segment_is_written_anew() {
-        let sizes = [Size { rows: 90, live: 80 }, Size { rows: 90, live: 44 }];
+        let sizes = [size(90, 80), size(90, 44)];
         assert_eq!(choose(&sizes, 100), Some(1..2));
         assert_eq!(choose(&sizes[..1], 100), None);
         assert_eq!(choose(&[], 100), None);
+    }
+
+    #[test]
+    fn files_too_large_for_one_archive_are_left_apart() {
+        let large = Size {
+            rows: 10,
+            live: 10,
+            file_bytes: MOST_FILE_BYTES / 2 + 1,
+        };
+        assert_eq!(choose(&[large, large], 100), None);
+        assert_eq!(choose(&[Size { live: 4, ..large }], 100), Some(0..1));
     }
 }
