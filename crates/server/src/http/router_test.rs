@@ -508,12 +508,16 @@ async fn a_panic_is_a_problem_and_the_next_request_is_served() {
 
 #[tokio::test]
 async fn the_deadline_covers_the_engine_and_slow_bodies() {
+    let hanging = Arc::new(Memory {
+        hangs: true,
+        ..Memory::default()
+    });
     let api = router(
-        Arc::new(Memory {
-            hangs: true,
-            ..Memory::default()
-        }),
-        options(),
+        hanging,
+        Options {
+            timeout: Duration::from_millis(20),
+            ..options()
+        },
     );
     let answer = send(&api, post("/search", r#"{"vector": [1]}"#)).await;
     assert_eq!(answer.status, 504);

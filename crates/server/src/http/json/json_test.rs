@@ -74,7 +74,7 @@ fn decimals_become_the_nearest_float32() {
 fn malformed_json_is_refused_with_its_position() {
     let cases = [
         (r#"{"vectors": [[1, 2"#, 1, 19, "the end of the body"),
-        ("{\"vectors\":\n  [[1 2]]}", 2, 6, "',' or ']'"),
+        ("{\"vectors\":\n  [[1 2]]}", 2, 7, "',' or ']'"),
         (r#"{"vectors": [[01]]}"#, 1, 16, "leading zero"),
         (r#"{"vectors": [[1.]]}"#, 1, 17, "digit after the point"),
         (r#"{"vectors": [[1e]]}"#, 1, 17, "digit in the exponent"),
@@ -420,8 +420,8 @@ proptest! {
     }
 
     #[test]
-    fn a_float64_is_read_to_the_float32_next_to_it(value in any::<f64>()) {
-        prop_assume!((value as f32).is_finite() && value as f32 != 0.0);
+    fn a_float64_is_read_to_the_float32_next_to_it(value in -3.4e38..3.4e38_f64) {
+        prop_assume!(value as f32 != 0.0);
         let batch = ingest_one(&serde_json::to_string(&value).unwrap()).unwrap();
         // Through the float64, rounding twice, the result may differ by the last bit at the most.
         let apart = batch.vectors[0].to_bits().abs_diff((value as f32).to_bits());
