@@ -104,12 +104,16 @@ impl Founding<'_> {
     }
 
     async fn found(&self, voters: BTreeMap<NodeId, String>) -> anyhow::Result<()> {
-        // Each founder proposes a name of its own; the first one in the log is the cluster's.
-        let name = format!("{:016x}", rand::random::<u64>());
-        self.placement
-            .found(voters, &name)
-            .await
-            .context("the placement group could not be founded")
+        let name = cluster_name(voters.keys().copied());
+        let Err(error) = self.placement.found(voters, &name).await else {
+            return Ok(());
+        };
+        if self.placement.is_initialized().await {
+            // The membership is on disk; the name is proposed until there is one.
+            tracing::warn!(%error, "the cluster has no name yet");
+            return Ok(());
+        }
+        Err(error).context("the placement group could not be founded")
     }
 
     async fn join_by_url(&self, urls: &[String]) -> anyhow::Result<()> {
@@ -155,4 +159,13 @@ impl Founding<'_> {
         tracing::info!(peer, cluster_id, "joined a running cluster");
         Ok(())
     }
+}
+
+/// The name of the cluster that these voters found. Each founder proposes it, so it follows from
+/// what they all know; it is unique since node ids are random.
+pub(super) fn cluster_name(voters: impl IntoIterator<Item = NodeId>) -> String {
+    let mut ids: Vec<NodeId> = voters.into_iter().collect();
+    ids.sort_unstable();
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("{:016x}", vectra_cluster::placement::hash(&ids.join(",")))
 }

@@ -11,6 +11,7 @@ use vectra_cluster::{Network, NodeId, PlacementCommand, PlacementGroup};
 use vectra_wire::v1;
 use vectra_wire::v1::coordinator_client::CoordinatorClient;
 
+use super::founding::cluster_name;
 use super::identity::DataDirectory;
 use crate::root::Directory;
 
@@ -54,6 +55,10 @@ impl Presence {
 
     async fn keep_entries_true(&self, map: &PlacementMap) {
         if map.cluster_id.is_none() {
+            // A founder may have stopped between founding the cluster and naming it.
+            let cluster_id = cluster_name(self.placement.status().voters);
+            self.propose(PlacementCommand::FoundCluster { cluster_id })
+                .await;
             return;
         }
         let (node, grpc, http) = (self.data.node(), self.grpc.clone(), Some(self.http.clone()));
