@@ -16,12 +16,12 @@ pub(crate) fn lower_bound(len: usize, hash: u64, hash_at: impl Fn(usize) -> u64)
     let (mut low, mut high) = (0, len);
     let (mut low_hash, mut high_hash) = (0u64, u64::MAX);
     for _ in 0..INTERPOLATIONS {
-        if high - low <= NARROW || hash <= low_hash {
+        if high - low <= NARROW || hash <= low_hash || high_hash <= low_hash {
             break;
         }
-        let span = u128::from(high_hash.saturating_sub(low_hash)).max(1);
-        let share = u128::from(hash - low_hash) * (high - low) as u128 / span;
-        let guess = low + (share as usize).min(high - low - 1);
+        // Only a guess: what f64 rounds off does not matter.
+        let share = (hash - low_hash) as f64 / (high_hash - low_hash).max(1) as f64;
+        let guess = low + ((share * (high - low) as f64) as usize).min(high - low - 1);
         let found = hash_at(guess);
         if found < hash {
             (low, low_hash) = (guess + 1, found);

@@ -10,7 +10,7 @@ pub struct StoreOptions {
     /// number for its owner, who decides when to freeze and seal. 16 MiB.
     pub seal_bytes: u64,
     /// Most bytes of float32 rows in one sealed segment. Sealing and compaction hold about one and
-    /// a quarter of it in memory while they write. 64 MiB.
+    /// a half of it in memory while they write. 96 MiB.
     pub segment_bytes: u64,
     /// Told of each step that changed the directory; for tests that stop between two steps.
     pub observer: StepObserver,
@@ -20,7 +20,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             seal_bytes: 16 << 20,
-            segment_bytes: 64 << 20,
+            segment_bytes: 96 << 20,
             observer: StepObserver::default(),
         }
     }

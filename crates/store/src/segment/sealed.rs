@@ -3,7 +3,7 @@
 use super::{
     header::{HEADER_LEN, Header, Magic},
     mapping::{MapError, SegmentMap},
-    vectors::{self, VectorsFile},
+    vectors::{self, RowReader, VectorsFile},
 };
 use crate::{StoreError, directory::Directory, error::While, file_name::FileName};
 use std::{
@@ -154,6 +154,11 @@ impl SealedSegment {
     /// Appends the float32 values of a row to `into`.
     pub(crate) fn read_vector(&self, row: u32, into: &mut Vec<f32>) -> Result<(), StoreError> {
         self.vectors.read(row, into)
+    }
+
+    /// Reads the float32 values of many rows, in ascending order.
+    pub(crate) fn row_reader(&self) -> RowReader<'_> {
+        RowReader::new(&self.vectors)
     }
 
     /// Lets go of the pages of ids and index that were touched.

@@ -8,12 +8,16 @@ use crate::{StoreError, error::While};
 use std::{
     cell::RefCell,
     fs::File,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// Bytes read at a time where many rows are.
+const READ_BYTES: usize = 1 << 20;
 
 /// Bytes of one row: its values, then a crc32.
 fn stride(dimension: usize) -> usize {
@@ -120,38 +124,83 @@ impl VectorsFile {
         thread_local! {
             static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
-        if row >= self.rows {
+        BUFFER.with_borrow_mut(|buffer| {
+            self.read_bytes(row..row.saturating_add(1), buffer)?;
+            self.decode(row, buffer, into)
+        })
+    }
+
+    /// Puts the bytes of some rows, checksums included, in the place of what is in `buffer`.
+    fn read_bytes(&self, rows: Range<u32>, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        if rows.end > self.rows {
             let expected = format!("a row below {}", self.rows);
             return Err(StoreError::damaged(
                 &self.path,
                 expected,
-                format!("row {row}"),
+                format!("row {}", rows.start),
             ));
         }
-        BUFFER.with_borrow_mut(|buffer| {
-            let stride = stride(self.dimension);
-            buffer.resize(stride, 0);
-            let offset = HEADER_LEN as u64 + u64::from(row) * stride as u64;
-            self.file
-                .read_exact_at(buffer, offset)
-                .or_while("read", &self.path)?;
-            let (values, stored_crc) = buffer.split_at(stride - 4);
-            let crc = row_crc(values, row);
-            if crc.to_le_bytes() != stored_crc {
-                let stored_crc = stored_crc
-                    .iter()
-                    .rev()
-                    .fold(0, |crc, &b| crc << 8 | u32::from(b));
-                let expected = format!("row {row} with crc32 {stored_crc:08x}");
-                return Err(StoreError::damaged(
-                    &self.path,
-                    expected,
-                    format!("{crc:08x}"),
-                ));
-            }
-            let (values, _) = values.as_chunks::<4>();
-            into.extend(values.iter().map(|&value| f32::from_le_bytes(value)));
-            Ok(())
-        })
+        let stride = stride(self.dimension);
+        buffer.resize(rows.len() * stride, 0);
+        let offset = HEADER_LEN as u64 + u64::from(rows.start) * stride as u64;
+        self.file
+            .read_exact_at(buffer, offset)
+            .or_while("read", &self.path)
+    }
+
+    /// Checks the bytes of one row, and appends its values to `into`.
+    fn decode(&self, row: u32, bytes: &[u8], into: &mut Vec<f32>) -> Result<(), StoreError> {
+        let (values, stored_crc) = bytes.split_at(4 * self.dimension);
+        let crc = row_crc(values, row);
+        if crc.to_le_bytes() != stored_crc {
+            let stored_crc = stored_crc
+                .iter()
+                .rev()
+                .fold(0, |crc, &b| crc << 8 | u32::from(b));
+            let expected = format!("row {row} with crc32 {stored_crc:08x}");
+            return Err(StoreError::damaged(
+                &self.path,
+                expected,
+                format!("{crc:08x}"),
+            ));
+        }
+        let (values, _) = values.as_chunks::<4>();
+        into.extend(values.iter().map(|&value| f32::from_le_bytes(value)));
+        Ok(())
+    }
+}
+
+/// Reads rows in ascending order, many at a time.
+pub(crate) struct RowReader<'a> {
+    file: &'a VectorsFile,
+    buffer: Vec<u8>,
+    /// The rows in the buffer.
+    buffered: Range<u32>,
+}
+
+impl<'a> RowReader<'a> {
+    pub(super) fn new(file: &'a VectorsFile) -> Self {
+        Self {
+            file,
+            buffer: Vec::new(),
+            buffered: 0..0,
+        }
+    }
+
+    /// Appends the values of a row to `into`, once their checksum is found right.
+    pub(crate) fn read(&mut self, row: u32, into: &mut Vec<f32>) -> Result<(), StoreError> {
+        let stride = stride(self.file.dimension);
+        if !self.buffered.contains(&row) {
+            let rows = (READ_BYTES / stride).max(1) as u32;
+            self.buffered = 0..0;
+            let wanted = row..row
+                .saturating_add(rows)
+                .min(self.file.rows.max(row.saturating_add(1)));
+            self.file.read_bytes(wanted.clone(), &mut self.buffer)?;
+            self.buffered = wanted;
+        }
+        let start = (row - self.buffered.start) as usize * stride;
+        let bytes = self.buffer.get(start..start + stride).unwrap_or_default();
+        self.file.decode(row, bytes, into)
     }
 }

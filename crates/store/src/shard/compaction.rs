@@ -10,7 +10,14 @@ use crate::{
     state::Rewrite,
 };
 use roaring::RoaringBitmap;
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// One shard of a process compacts at a time: more would share the same disk, and each holds a
+/// whole segment in memory.
+static COMPACTING: Mutex<()> = Mutex::new(());
 
 impl Shard {
     /// One step of compaction: merges neighbouring segments, or writes one anew of which more than
@@ -25,6 +32,8 @@ impl Shard {
     /// [`StoreError::Damaged`] or [`StoreError::Io`] if a segment cannot be read or written. The
     /// rows are what they were.
     pub fn compact(&self) -> Result<bool, StoreError> {
+        // Before the shard's own lock, so that a checkpoint does not wait for other shards.
+        let _one_at_a_time = COMPACTING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut maintenance = self.maintenance();
         let sizes: Vec<Size> = maintenance.manifest.segments.iter().map(Size::of).collect();
         let row_bytes = 4 * self.dimension as u64;
@@ -48,8 +57,9 @@ impl Shard {
         let live = sizes[chosen.clone()].iter().map(|size| size.live).sum();
         let mut builder = self.segment_builder(live, &mut maintenance.numbers);
         for (segment, dropped) in &sources {
+            let mut vectors = segment.row_reader();
             for row in (0..segment.rows()).filter(|&row| !dropped.contains(row)) {
-                builder.add(segment.id(row)?, |values| segment.read_vector(row, values))?;
+                builder.add(segment.id(row)?, |values| vectors.read(row, values))?;
             }
         }
         let targets = builder.finish()?;
