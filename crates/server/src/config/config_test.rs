@@ -36,11 +36,11 @@ fn refusal(sources: &Sources) -> Refusal {
 #[test]
 fn nothing_given_means_the_defaults() {
     let config = Config::load(&Sources::default()).unwrap();
-    assert_eq!(config.http.listen, "127.0.0.1:8000".parse().unwrap());
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8000");
     assert_eq!(config.http.max_body, 256 << 20);
     assert_eq!(config.http.timeout, Duration::from_secs(30));
     assert_eq!(config.http.max_in_flight, 1024);
-    assert_eq!(config.grpc.listen, "127.0.0.1:8100".parse().unwrap());
+    assert_eq!(config.grpc.listen.to_string(), "127.0.0.1:8100");
     assert_eq!(config.data_dir, PathBuf::from("./vectra-data"));
     assert_eq!(
         (config.shards, config.replicas, config.nodes_at_start),
