@@ -179,3 +179,19 @@ fn addresses_are_read_as_people_write_them() {
         );
     }
 }
+
+#[tokio::test]
+async fn https_needs_no_set_up_of_its_own() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut hello = [0; 3];
+        stream.read_exact(&mut hello).await.unwrap();
+        assert_eq!(hello[..2], [22, 3], "this is no TLS handshake");
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    });
+    let error = Client::new(&url).unwrap().health().await.unwrap_err();
+    assert!(matches!(error, ClientError::Transport { .. }), "{error}");
+}

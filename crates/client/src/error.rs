@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why a call, a file or a whole import failed.
+/// Why a call, a file or a whole import failed. Each message is whole: what it came from is in it,
+/// not behind `source()`, so that printing a chain says nothing twice.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address is not one of an HTTP server.
@@ -53,12 +54,12 @@ pub enum ClientError {
         reason: String,
     },
     /// A file cannot be opened or read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A file does not hold what its format says.
     #[error("{}: {place}{reason}", path.display())]
@@ -71,7 +72,7 @@ pub enum ClientError {
         reason: String,
     },
     /// A batch of an import could not be stored.
-    #[error("{} of {}: {source}", describe_rows(*first_row, *last_row), path.display())]
+    #[error("{} of {}: {cause}", describe_rows(*first_row, *last_row), path.display())]
     Batch {
         /// The file the rows come from.
         path: PathBuf,
@@ -80,7 +81,7 @@ pub enum ClientError {
         /// Last row it can be; the same where the server named the row.
         last_row: u64,
         /// Why.
-        source: Box<ClientError>,
+        cause: Box<ClientError>,
     },
 }
 

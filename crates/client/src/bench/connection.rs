@@ -1,7 +1,8 @@
 //! One keep-alive HTTP/1.1 connection that sends prepared requests.
 //!
-//! Bare on purpose: no pool, no header map, one buffer reused. `benches/results` tells what that
-//! saves against a whole client.
+//! Bare on purpose: no pool, no header map, one buffer reused. Measured with 64 connections against
+//! a server that does nothing, processor time a request: this 13 µs, most of it the kernel's;
+//! hyper's connection 19 µs; reqwest 31 µs.
 
 use std::io;
 use std::sync::Arc;

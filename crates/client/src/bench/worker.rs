@@ -14,8 +14,9 @@ use super::connection::{Connection, SharedTarget};
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause after an error, so that a refusing server is not the busier for it.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Attempts for the answer of a query that the measured time did not reach.
-const ATTEMPTS: usize = 5;
+/// Attempts for the answer of a query that the measured time did not reach, each after twice the
+/// pause of the one before.
+const ATTEMPTS: u32 = 6;
 
 /// What all connections share.
 pub(super) struct Course {
@@ -71,21 +72,24 @@ pub(super) async fn drive(course: &Course, first_query: usize, mut tally: Tally)
     tally
 }
 
-/// Asks what no connection has had an answer to yet.
+/// Asks what no connection has had an answer to yet. A server that fails every attempt is not
+/// asked for more, so that one that hangs cannot hold up the end for long.
 async fn complete(course: &Course, connection: &mut Option<Connection>, tally: &mut Tally) {
     loop {
         let query = course.completed.fetch_add(1, Ordering::Relaxed);
         let Some(answer) = course.answers.get(query) else {
             return;
         };
-        for _ in 0..ATTEMPTS {
-            if answer.get().is_some() {
-                break;
+        let mut attempt = 0;
+        while answer.get().is_none() {
+            if attempt == ATTEMPTS {
+                return;
             }
             if let Err(kind) = ask(course, connection, query).await {
                 *tally.errors.entry(kind).or_default() += 1;
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
             }
+            attempt += 1;
         }
     }
 }

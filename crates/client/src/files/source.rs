@@ -20,9 +20,9 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn open(path: &Path) -> Result<Self, ClientError> {
-        let io = |source| ClientError::Io {
+        let io = |cause| ClientError::Io {
             path: path.to_owned(),
-            source,
+            cause,
         };
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
@@ -64,9 +64,9 @@ impl Source {
                 Place::Byte(self.offset),
                 format!("the file ends within {what}"),
             )),
-            Err(source) => Err(ClientError::Io {
+            Err(cause) => Err(ClientError::Io {
                 path: self.path.clone(),
-                source,
+                cause,
             }),
         }
     }
@@ -79,9 +79,9 @@ impl Source {
     ) -> Result<bool, ClientError> {
         line.clear();
         let read = io::BufRead::read_until(&mut (&mut self.file).take(limit), b'\n', line)
-            .map_err(|source| ClientError::Io {
+            .map_err(|cause| ClientError::Io {
                 path: self.path.clone(),
-                source,
+                cause,
             })?;
         self.offset += read as u64;
         Ok(read > 0)

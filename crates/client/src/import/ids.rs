@@ -16,9 +16,9 @@ pub(super) struct IdFile {
 
 impl IdFile {
     pub(super) fn open(path: &Path) -> Result<Self, ClientError> {
-        let file = File::open(path).map_err(|source| ClientError::Io {
+        let file = File::open(path).map_err(|cause| ClientError::Io {
             path: path.to_owned(),
-            source,
+            cause,
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -67,14 +67,14 @@ impl IdFile {
         let read = self
             .lines
             .read_line(&mut line)
-            .map_err(|source| match source.kind() {
+            .map_err(|cause| match cause.kind() {
                 std::io::ErrorKind::InvalidData => {
                     self.line_number += 1;
                     self.fault("this is not UTF-8")
                 }
                 _ => ClientError::Io {
                     path: self.path.clone(),
-                    source,
+                    cause,
                 },
             })?;
         if read == 0 {

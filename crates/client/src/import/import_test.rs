@@ -150,10 +150,10 @@ async fn a_server_that_is_away_is_waited_for_only_so_long() {
         .run(client, Arc::new(Heard::default()))
         .await
         .unwrap_err();
-    let ClientError::Batch { source, .. } = &error else {
+    let ClientError::Batch { cause, .. } = &error else {
         panic!("{error}")
     };
-    assert!(matches!(**source, ClientError::Transport { .. }), "{error}");
+    assert!(matches!(**cause, ClientError::Transport { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -174,6 +174,10 @@ async fn a_refused_batch_stops_the_import_and_names_file_and_row() {
             "row 2 of {}: the server answered 400 Zero vector: all values are 0",
             path.display()
         )
+    );
+    assert!(
+        std::error::Error::source(&error).is_none(),
+        "a chain would say it twice"
     );
     assert_eq!(fake.requests.load(Ordering::Relaxed), 1);
 }

@@ -151,7 +151,7 @@ async fn store(
             path: path.to_path_buf(),
             first_row: named.unwrap_or(first_row),
             last_row: named.unwrap_or(first_row + rows - 1),
-            source: Box::new(error),
+            cause: Box::new(error),
         }
     })?;
     if stored != rows {
