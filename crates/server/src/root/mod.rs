@@ -14,7 +14,7 @@ mod write;
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use vectra_cluster::placement::{Collection, PlacementMap};
 use vectra_cluster::{PlacementCommand, PlacementGroup, PlacementOutcome};
 
@@ -99,20 +99,14 @@ impl Root {
         if let Some(collection) = map.collections.get(DEFAULT_COLLECTION) {
             return Ok(collection.clone());
         }
-        let (joined, wanted) = (map.nodes.len(), self.layout.nodes_at_start.max(1));
-        if joined < wanted {
-            return Err(unplaced(format!(
-                "{joined} of the {wanted} shard nodes that `nodes_at_start` asks for have joined; \
-                 start the others and try again"
-            )));
-        }
+        let patience = Patience::until(deadline);
+        self.wait_for_shard_nodes(patience).await?;
         let command = PlacementCommand::CreateCollection {
             name: DEFAULT_COLLECTION.to_owned(),
             dimension,
             shards: self.layout.shards,
             replicas: self.layout.replicas,
         };
-        let patience = Patience::until(deadline);
         match self.placement.propose(command, patience.left()).await {
             Ok(PlacementOutcome::Collection(made)) if made.dimension == dimension => Ok(made),
             Ok(PlacementOutcome::Collection(other)) => Err(RootError::WrongDimension {
@@ -130,6 +124,21 @@ impl Root {
                 )))
             }
         }
+    }
+
+    /// A process that has just started is still about to enter its shard node into the map.
+    async fn wait_for_shard_nodes(&self, patience: Patience) -> Result<(), RootError> {
+        let wanted = self.layout.nodes_at_start.max(1);
+        let mut maps = self.placement.map();
+        let joined = maps.wait_for(|map| map.nodes.len() >= wanted);
+        if let Ok(Ok(_)) = timeout(patience.left(), joined).await {
+            return Ok(());
+        }
+        let joined = self.map().nodes.len();
+        Err(unplaced(format!(
+            "{joined} of the {wanted} shard nodes that `nodes_at_start` asks for have joined; \
+             start the others and try again"
+        )))
     }
 }
 
