@@ -41,9 +41,15 @@ impl Presence {
     pub(super) async fn run(self) -> anyhow::Error {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut maps = self.placement.map();
         loop {
-            ticks.tick().await;
-            let map = Arc::clone(&self.placement.map().borrow());
+            // Each change of the map is looked at at once: a cluster that was just founded gets its
+            // first entries without waiting for a tick.
+            tokio::select! {
+                _ = ticks.tick() => {}
+                Ok(()) = maps.changed() => {}
+            }
+            let map = Arc::clone(&maps.borrow_and_update());
             if let Some(cluster_id) = &map.cluster_id
                 && let Err(reason) = self.data.bind_to(cluster_id)
             {
