@@ -171,8 +171,8 @@ impl Directory {
                 number: number_there,
                 kind,
             });
-            fs::rename(&source, self.path_of(FileName { number, kind }))
-                .or_while("rename", &source)?;
+            let target = self.path_of(FileName { number, kind });
+            fs::rename(&source, &target).or_while("move a received file to", &target)?;
             self.observer.step("received file renamed");
         }
         Ok(())

@@ -36,3 +36,20 @@ pub use receiver::{ReceivedSnapshot, SnapshotReceiver};
 pub use shard::{Applied, Frozen, Shard};
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use view::ShardView;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync + 'static>() {}
+        shared::<Shard>();
+        shared::<ShardView>();
+        shared::<Frozen>();
+        shared::<Snapshot>();
+        shared::<SnapshotReceiver>();
+        shared::<ReceivedSnapshot>();
+        shared::<StoreError>();
+    }
+}
