@@ -1,10 +1,10 @@
 //! Keeps one shard's group in order: checkpoints, a short log, compaction.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openraft::{Raft, ServerState};
+use tokio::task::JoinHandle;
 use vectra_store::Shard;
 
 use crate::LogEngine;
@@ -15,6 +15,9 @@ const LOG_BYTES: u64 = 64 << 20;
 const LOG_ENTRIES: u64 = 100_000;
 /// How often to look, also if nothing seems to happen.
 const PERIOD: Duration = Duration::from_secs(1);
+/// Raft may not follow a request for a checkpoint, and a checkpoint may fail: then it is tried
+/// again after this long.
+const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) struct Keeper {
     pub(super) raft: Raft<ShardConfig>,
@@ -27,7 +30,10 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Runs until the group stops.
     pub(super) async fn run(self) {
-        let mut sealed = false;
+        let mut checkpoints = self.progress.checkpoints();
+        let mut requested: Option<Instant> = None;
+        let mut shortened = Instant::now();
+        let mut compaction: Option<JoinHandle<()>> = None;
         loop {
             // Elapsed or changed: either way it is time to look.
             let _ = tokio::time::timeout(PERIOD, self.progress.changed.notified()).await;
@@ -35,22 +41,27 @@ impl Keeper {
                 return;
             }
             self.finish_election().await;
+            if shortened.elapsed() >= PERIOD {
+                self.shorten_log().await;
+                shortened = Instant::now();
+            }
 
-            let sealing = self.progress.sealing.load(Ordering::Acquire);
-            if sealing {
-                sealed = true;
-                continue;
+            let is_compacting = compaction
+                .as_ref()
+                .is_some_and(|running| !running.is_finished());
+            if checkpoints != self.progress.checkpoints() && !is_compacting {
+                checkpoints = self.progress.checkpoints();
+                compaction = Some(self.compact());
             }
-            if std::mem::take(&mut sealed) {
-                self.compact().await;
-            }
-            self.shorten_log().await;
-            if self.checkpoint_is_due() {
-                // Marked before raft gets to it, so that it is asked only once.
-                self.progress.sealing.store(true, Ordering::Release);
+
+            let is_requested = (self.progress.trouble().is_some()
+                || !self.progress.begun_since_request())
+                && requested.is_some_and(|at| at.elapsed() < RETRY);
+            if !self.progress.is_sealing() && !is_requested && self.checkpoint_is_due() {
+                requested = Some(Instant::now());
+                self.progress.note_request();
                 if let Err(error) = self.raft.trigger().snapshot().await {
                     tracing::warn!(shard = self.name, %error, "no checkpoint could be started");
-                    self.progress.sealing.store(false, Ordering::Release);
                 }
             }
         }
@@ -91,7 +102,6 @@ impl Keeper {
             let metrics = metrics.borrow();
             let covered = metrics.snapshot.map(|snapshot| snapshot.index);
             let purged = metrics.purged.map(|purged| purged.index);
-            // Without entries applied since the start, nothing is known to be dispensable.
             self.progress
                 .dispensable()
                 .zip(covered)
@@ -112,15 +122,21 @@ impl Keeper {
         }
     }
 
-    async fn compact(&self) {
+    /// Compacts step by step, so that a checkpoint gets its turn in between.
+    fn compact(&self) -> JoinHandle<()> {
         let shard = self.shard.clone();
-        let compacted = tokio::task::spawn_blocking(move || {
-            while shard.compact()? {}
-            Ok::<(), vectra_store::StoreError>(())
+        let name = self.name.clone();
+        tokio::task::spawn_blocking(move || {
+            loop {
+                match shard.compact() {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        tracing::warn!(shard = name, %error, "segments could not be compacted");
+                        return;
+                    }
+                }
+            }
         })
-        .await;
-        if let Ok(Err(error)) = compacted {
-            tracing::warn!(shard = self.name, %error, "the segments could not be compacted");
-        }
     }
 }

@@ -62,6 +62,11 @@ impl PlacementGroup {
     ) -> Result<Self, ClusterError> {
         let machine = PlacementMachine::open(directory.to_owned(), network.clone())?;
         let log = GroupLog::open(engine, PLACEMENT_GROUP).await?;
+        log.check_reaches(machine.last_applied())
+            .map_err(|reason| ClusterError::Storage {
+                path: directory.to_owned(),
+                reason,
+            })?;
         let snapshots = SnapshotPolicy::LogsSinceLast(ENTRIES_PER_CHECKPOINT);
         let config = timing.raft_config("placement".to_owned(), snapshots, KEPT_ENTRIES)?;
         let peers = Peers {

@@ -1,12 +1,11 @@
 //! Turns the batches written to one shard into log entries.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::Raft;
 use openraft::error::{ClientWriteError, RaftError};
+use openraft::{Raft, ServerState};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use vectra_store::Shard;
 
@@ -25,7 +24,9 @@ const ENTRIES_IN_FLIGHT: usize = 2;
 const QUEUE: usize = 256;
 /// A batch that no majority has agreed on for so long is given up as unknown.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// While a checkpoint is written, growing rows may take this many times `seal_bytes`.
+/// One that a former leader has not heard of for so long after it led, likewise.
+const AFTERMATH: Duration = Duration::from_secs(2);
+/// Rows that no checkpoint has written yet may take this many times `seal_bytes`.
 const GROWTH: u64 = 4;
 
 /// Hands batches to the task that proposes them.
@@ -88,7 +89,11 @@ async fn propose_all(
         }) else {
             return;
         };
-        wait_for_room(&shard, &progress).await;
+        if let Err(refusal) = wait_for_room(&shard, &progress).await {
+            // A writer that no longer waits has gone.
+            let _ = first.answer.send(Err(refusal));
+            continue;
+        }
         let Ok(permit) = in_flight.clone().acquire_owned().await else {
             return;
         };
@@ -114,12 +119,22 @@ async fn propose_all(
     }
 }
 
-/// Rows grow in memory while a checkpoint is written: not without bound.
-async fn wait_for_room(shard: &Shard, progress: &Progress) {
+/// Rows grow in memory until a checkpoint is written: not without bound. Returns why not if there
+/// is no room for too long.
+async fn wait_for_room(shard: &Shard, progress: &Progress) -> Result<(), WriteError> {
     let limit = GROWTH * shard.options().seal_bytes;
-    while progress.sealing.load(Ordering::Acquire) && shard.growing_bytes() > limit {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while shard.growing_bytes() > limit {
+        if tokio::time::Instant::now() >= until {
+            let trouble = progress
+                .trouble()
+                .unwrap_or_else(|| "the disk is too slow".to_owned());
+            let reason = format!("checkpoints do not keep up with the writes: {trouble}");
+            return Err(WriteError::Refused { reason });
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    Ok(())
 }
 
 async fn propose(raft: &Raft<ShardConfig>, waiting: Vec<Waiting>) {
@@ -130,20 +145,46 @@ async fn propose(raft: &Raft<ShardConfig>, waiting: Vec<Waiting>) {
     let command = ShardCommand::new(batches);
     let proposed = command.proposed.clone();
 
-    let result = match tokio::time::timeout(PATIENCE, raft.client_write(command)).await {
-        Ok(Ok(written)) => Ok(written.data),
+    let written = async {
+        tokio::select! {
+            written = tokio::time::timeout(PATIENCE, raft.client_write(command)) => written.ok(),
+            () = leadership_is_gone(raft) => None,
+        }
+    };
+    let result = match written.await {
+        Some(Ok(written)) => Ok(written.data),
         // Raft says "not leader" also of an entry that it had in its log and replaced since.
-        Ok(Err(error)) if !proposed.is_set() => Err(refusal(&error)),
-        Ok(Err(error)) => Err(WriteError::Unknown {
+        Some(Err(error)) if !proposed.is_set() => Err(refusal(&error)),
+        Some(Err(error)) => Err(WriteError::Unknown {
             reason: format!("the write was proposed and then lost sight of: {error}"),
         }),
-        Err(_elapsed) => Err(WriteError::Unknown {
-            reason: format!("no majority of the replicas has agreed within {PATIENCE:?}"),
+        None => Err(WriteError::Unknown {
+            reason: "the write was proposed, but no majority of the replicas has agreed in time"
+                .to_owned(),
         }),
     };
     for (position, answer) in answers.into_iter().enumerate() {
         // A writer that no longer waits has gone; its batch is proposed all the same.
         let _ = answer.send(outcome_of(&result, position));
+    }
+}
+
+/// Returns once this replica has led no more for a while. What it proposed before may be applied
+/// or replaced by then; if neither has happened, it is anyone's guess for how long.
+async fn leadership_is_gone(raft: &Raft<ShardConfig>) {
+    let mut metrics = raft.metrics();
+    loop {
+        if metrics
+            .wait_for(|metrics| metrics.state != ServerState::Leader)
+            .await
+            .is_err()
+        {
+            return;
+        }
+        let leads_again = metrics.wait_for(|metrics| metrics.state == ServerState::Leader);
+        if tokio::time::timeout(AFTERMATH, leads_again).await.is_err() {
+            return;
+        }
     }
 }
 

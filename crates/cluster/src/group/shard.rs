@@ -11,7 +11,7 @@ use vectra_store::{Shard, ShardView};
 use super::proposer::Proposer;
 use super::status_of;
 use crate::log::GroupLog;
-use crate::machine::ShardConfig;
+use crate::machine::{Progress, ShardConfig};
 use crate::network::Lease;
 use crate::{GroupStatus, NodeId, NotLeader, RaftTiming, WriteError};
 
@@ -31,6 +31,7 @@ pub(super) struct Inner {
     pub(super) shard: Arc<Shard>,
     pub(super) log: GroupLog<ShardConfig>,
     pub(super) lease: Lease,
+    pub(super) progress: Arc<Progress>,
     pub(super) timing: RaftTiming,
     pub(super) proposer: Proposer,
     /// The last entry in the log when the group was opened.
@@ -127,7 +128,19 @@ impl ShardGroup {
 
     /// The group as seen from here.
     pub fn status(&self) -> GroupStatus {
-        status_of(&self.inner.raft)
+        let status = status_of(&self.inner.raft);
+        let fault = status.fault.or_else(|| self.inner.progress.trouble());
+        GroupStatus { fault, ..status }
+    }
+
+    /// Index of the last entry that is in the log no more, because a checkpoint covers it.
+    pub fn purged(&self) -> Option<u64> {
+        self.inner
+            .raft
+            .metrics()
+            .borrow()
+            .purged
+            .map(|purged| purged.index)
     }
 
     /// The replica's bytes.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::StreamExt;
 use openraft::error::{InitializeError, RaftError};
 use openraft::{BasicNode, Raft, SnapshotPolicy};
 use tokio::sync::watch;
@@ -20,6 +21,9 @@ use crate::network::{Lease, Peers, group_of};
 use crate::{
     ClusterError, LogEngine, Network, NodeId, PlacementMap, RaftTiming, ShardId, placement,
 };
+
+/// Replicas that are opened, verified and brought up to date at the same time.
+const STARTS_AT_ONCE: usize = 4;
 
 /// All shard replicas hosted on this node.
 #[derive(Clone)]
@@ -82,26 +86,35 @@ impl ShardGroups {
             self.host.network.set_address(*node, &shard_node.grpc);
         }
 
-        let mut first_fault = None;
+        let mut missing = Vec::new();
         for (id, shard) in &map.shards {
-            let is_ours = shard.replicas.contains(&self.host.node);
-            if !is_ours || self.get(*id).is_some() {
-                continue;
+            let is_missing = shard.replicas.contains(&self.host.node) && self.get(*id).is_none();
+            if let Some(collection) = map.collections.get(&shard.collection)
+                && is_missing
+            {
+                missing.push((*id, shard.clone(), collection.dimension));
             }
-            let Some(collection) = map.collections.get(&shard.collection) else {
-                continue;
-            };
-            match self.start(*id, shard, collection.dimension).await {
+        }
+        let started =
+            futures::stream::iter(missing)
+                .map(|(id, shard, dimension)| async move {
+                    (id, self.start(id, &shard, dimension).await)
+                })
+                .buffer_unordered(STARTS_AT_ONCE);
+        futures::pin_mut!(started);
+        let mut first_fault = None;
+        while let Some((shard, result)) = started.next().await {
+            match result {
                 Ok(group) => {
-                    self.faults_mut().remove(id);
+                    self.faults_mut().remove(&shard);
                     self.host.running.send_modify(|running| {
-                        running.insert(*id, group);
+                        running.insert(shard, group);
                     });
                 }
                 Err(reason) => {
-                    tracing::error!(shard = id, %reason, "this replica cannot be served");
-                    self.faults_mut().insert(*id, reason.clone());
-                    first_fault.get_or_insert(ClusterError::Shard { shard: *id, reason });
+                    tracing::error!(shard, %reason, "this replica cannot be served");
+                    self.faults_mut().insert(shard, reason.clone());
+                    first_fault.get_or_insert(ClusterError::Shard { shard, reason });
                 }
             }
         }
@@ -129,6 +142,7 @@ impl ShardGroups {
         let log = GroupLog::open(&host.engine, group_of(id))
             .await
             .map_err(|error| error.to_string())?;
+        log.check_reaches(machine.last_applied())?;
         let last_at_open = log.last_index();
         let lease = Lease::default();
         let peers = Peers {
@@ -166,7 +180,8 @@ impl ShardGroups {
         Ok(ShardGroup {
             inner: Arc::new(Inner {
                 node: host.node,
-                proposer: Proposer::start(raft.clone(), shard.clone(), progress),
+                proposer: Proposer::start(raft.clone(), shard.clone(), progress.clone()),
+                progress,
                 raft,
                 shard,
                 log,

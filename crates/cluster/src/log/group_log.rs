@@ -106,6 +106,26 @@ impl<C: GroupConfig> GroupLog<C> {
         state.last.or(state.purged).map(|last| last.index)
     }
 
+    /// Checks that the log goes on where a checkpoint ends. If it begins later, the checkpoint it
+    /// was shortened for is lost, and to start without would be to start with a hole in the data.
+    pub(crate) fn check_reaches(&self, checkpoint: Option<LogId<NodeId>>) -> Result<(), String> {
+        let purged = self.state().purged.map(|purged| purged.index);
+        let covered = checkpoint.map(|checkpoint| checkpoint.index);
+        if purged <= covered {
+            return Ok(());
+        }
+        let covered = match covered {
+            Some(last) => format!("ends with entry {last}"),
+            None => "is not there".to_owned(),
+        };
+        Err(format!(
+            "the log begins after entry {}, which a checkpoint should hold, but the checkpoint \
+             {covered}: files are missing; restore them, or let another replica take this one's \
+             place",
+            purged.unwrap_or_default(),
+        ))
+    }
+
     /// Puts on disk what is written lazily. For an orderly shutdown.
     pub(crate) async fn flush(&self) -> Result<(), ClusterError> {
         let changes: Vec<Change> = self.state().take_committed().into_iter().collect();
@@ -303,7 +323,12 @@ impl<C: GroupConfig> RaftLogStorage<C> for GroupLog<C> {
         I: IntoIterator<Item = Entry<C>> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries: Vec<Entry<C>> = entries.into_iter().collect();
+        let purged = self.state().purged.map(|purged| purged.index);
+        // What is purged was applied, and need not be kept again.
+        let entries: Vec<Entry<C>> = entries
+            .into_iter()
+            .filter(|entry| Some(entry.log_id.index) > purged)
+            .collect();
         let encoded: Vec<Vec<u8>> = entries.iter().map(encode_entry::<C>).collect();
 
         let mut state = self.state();

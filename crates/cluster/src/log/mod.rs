@@ -4,7 +4,11 @@ mod cache;
 mod engine;
 mod entry;
 mod group_log;
+#[cfg(test)]
+mod group_log_test;
 mod record;
+#[cfg(test)]
+mod suite_test;
 
 pub use engine::LogEngine;
 pub(crate) use entry::{Command, GroupConfig, decode_entry, encode_entry};

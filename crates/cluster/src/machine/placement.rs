@@ -97,6 +97,11 @@ impl PlacementMachine {
         })
     }
 
+    /// The last entry applied.
+    pub(crate) fn last_applied(&self) -> Option<LogId<NodeId>> {
+        self.state().current.applied.last
+    }
+
     pub(crate) fn map(&self) -> watch::Receiver<Arc<PlacementMap>> {
         self.published.subscribe()
     }

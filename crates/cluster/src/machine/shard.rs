@@ -1,7 +1,7 @@
 //! A shard's replica as raft sees it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -32,7 +32,13 @@ pub(crate) struct ShardMachine {
 pub(crate) struct Progress {
     state: Mutex<State>,
     /// Whether a checkpoint is being written.
-    pub(crate) sealing: AtomicBool,
+    sealing: AtomicBool,
+    /// Counts the checkpoints written.
+    checkpoints: AtomicU64,
+    /// Whether a checkpoint was begun since the last one was asked for.
+    begun: AtomicBool,
+    /// Why the last checkpoint could not be written, if so.
+    trouble: Mutex<Option<String>>,
     /// Something was applied, or a checkpoint is done.
     pub(crate) changed: Notify,
 }
@@ -45,6 +51,9 @@ struct State {
     /// The newest entries applied, with their bytes.
     recent: VecDeque<(u64, u64)>,
     recent_bytes: u64,
+    /// The newest entry that is not among them. Unknown after a start: what a checkpoint covered
+    /// then stays until as much has followed.
+    dispensable: Option<u64>,
 }
 
 impl Progress {
@@ -60,10 +69,39 @@ impl Progress {
 
     /// The last entry that lagging followers need not find in the log, if a checkpoint covers it.
     pub(crate) fn dispensable(&self) -> Option<u64> {
-        self.state()
-            .recent
-            .front()
-            .and_then(|(index, _)| index.checked_sub(1))
+        self.state().dispensable
+    }
+
+    /// Whether a checkpoint is being written.
+    pub(crate) fn is_sealing(&self) -> bool {
+        self.sealing.load(Ordering::Acquire)
+    }
+
+    /// How many checkpoints were written since the start.
+    pub(crate) fn checkpoints(&self) -> u64 {
+        self.checkpoints.load(Ordering::Acquire)
+    }
+
+    /// A checkpoint is about to be asked for.
+    pub(crate) fn note_request(&self) {
+        self.begun.store(false, Ordering::Release);
+    }
+
+    /// Whether raft has followed that request.
+    pub(crate) fn begun_since_request(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Why the last checkpoint could not be written, if so.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 }
 
@@ -81,7 +119,10 @@ impl State {
         self.recent_bytes += bytes;
         while self.recent_bytes > KEPT_BYTES || self.recent.len() > KEPT_ENTRIES {
             match self.recent.pop_front() {
-                Some((_, bytes)) => self.recent_bytes -= bytes,
+                Some((index, bytes)) => {
+                    self.recent_bytes -= bytes;
+                    self.dispensable = Some(index);
+                }
                 None => break,
             }
         }
@@ -101,12 +142,20 @@ impl ShardMachine {
                 ..State::default()
             }),
             sealing: AtomicBool::new(false),
+            checkpoints: AtomicU64::new(0),
+            begun: AtomicBool::new(false),
+            trouble: Mutex::new(None),
             changed: Notify::new(),
         };
         Ok(Self {
             shard,
             progress: Arc::new(progress),
         })
+    }
+
+    /// The last entry applied.
+    pub(crate) fn last_applied(&self) -> Option<LogId<NodeId>> {
+        self.progress.state().applied.last
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
@@ -226,6 +275,7 @@ impl RaftStateMachine<ShardConfig> for ShardMachine {
         drop(state);
 
         self.progress.sealing.store(true, Ordering::Release);
+        self.progress.begun.store(true, Ordering::Release);
         let frozen = applied.encode().map(|mark| self.shard.freeze(mark.into()));
         Checkpoint {
             machine: self.clone(),
@@ -289,10 +339,22 @@ impl RaftSnapshotBuilder<ShardConfig> for Checkpoint {
     async fn build_snapshot(&mut self) -> Result<Snapshot<ShardConfig>, StorageError<NodeId>> {
         let frozen = self.frozen.take();
         let shard = self.machine.shard.clone();
+        let progress = self.machine.progress.clone();
         let sealed = tokio::task::spawn_blocking(move || match frozen {
             Some(Ok(frozen)) => match shard.seal(frozen) {
                 // A snapshot was installed meanwhile: it is the later checkpoint.
-                Ok(()) | Err(StoreError::Overtaken) => Ok(()),
+                Ok(()) | Err(StoreError::Overtaken) => {
+                    progress.set_trouble(None);
+                    progress.checkpoints.fetch_add(1, Ordering::AcqRel);
+                    Ok(())
+                }
+                // A full disk stops no searches: the rows are in memory and the entries in the
+                // log, so the checkpoint before still holds, and another is tried soon.
+                Err(error @ StoreError::Io { .. }) => {
+                    tracing::error!(%error, "a checkpoint could not be written");
+                    progress.set_trouble(Some(error.to_string()));
+                    Ok(())
+                }
                 Err(error) => Err(error.to_string()),
             },
             Some(Err(reason)) => Err(reason),
@@ -308,9 +370,10 @@ impl RaftSnapshotBuilder<ShardConfig> for Checkpoint {
         self.machine.progress.changed.notify_one();
         sealed.map_err(|reason| StorageIOError::write_snapshot(None, AnyError::error(reason)))?;
 
-        self.machine.current_snapshot()?.ok_or_else(|| {
-            let reason = AnyError::error("the checkpoint just written is not there");
-            StorageIOError::read_snapshot(None, reason).into()
-        })
+        let none_yet = || Snapshot {
+            meta: SnapshotMeta::default(),
+            snapshot: Box::new(ShardSnapshot::Nothing),
+        };
+        Ok(self.machine.current_snapshot()?.unwrap_or_else(none_yet))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Collection, Coordinator, PlacementCommand, PlacementMap, PlacementOutcome, Shard, ShardNode,
 };
-use crate::NodeId;
+use crate::{NodeId, ShardId};
 
 impl PlacementMap {
     /// Applies one command. The same commands in the same order give the same map everywhere.
@@ -98,26 +98,42 @@ impl PlacementMap {
         PlacementOutcome::Collection(collection)
     }
 
-    /// The nodes that hold the fewest replicas; of those, the one that should lead the fewest
-    /// shards comes first.
+    /// The nodes that hold the fewest replicas, those chosen longest ago first; the one of them
+    /// that leads the fewest shards in front.
     fn least_loaded_nodes(&self, count: usize) -> Vec<NodeId> {
-        let mut held: BTreeMap<NodeId, usize> = self.nodes.keys().map(|node| (*node, 0)).collect();
-        let mut led = held.clone();
-        for shard in self.shards.values() {
-            for replica in &shard.replicas {
-                held.entry(*replica).and_modify(|held| *held += 1);
-            }
-            if let Some(leader) = shard.replicas.first() {
-                led.entry(*leader).and_modify(|led| *led += 1);
+        let mut loads: BTreeMap<NodeId, Load> = self
+            .nodes
+            .keys()
+            .map(|node| (*node, Load::default()))
+            .collect();
+        for (id, shard) in &self.shards {
+            for (position, replica) in shard.replicas.iter().enumerate() {
+                if let Some(load) = loads.get_mut(replica) {
+                    load.held += 1;
+                    load.led += usize::from(position == 0);
+                    load.last_chosen = (*id, position);
+                }
             }
         }
 
-        let mut chosen: Vec<NodeId> = self.nodes.keys().copied().collect();
-        chosen.sort_by_key(|node| (held[node], led[node], *node));
-        chosen.truncate(count);
-        chosen.sort_by_key(|node| (led[node], held[node], *node));
-        chosen
+        let mut candidates: Vec<(NodeId, Load)> = loads.into_iter().collect();
+        candidates.sort_by_key(|(node, load)| (load.held, load.last_chosen, *node));
+        candidates.truncate(count);
+        let first = (0..candidates.len()).min_by_key(|position| candidates[*position].1.led);
+        candidates.rotate_left(first.unwrap_or(0));
+        candidates.into_iter().map(|(node, _)| node).collect()
     }
+}
+
+/// What the shards placed so far ask of one node.
+#[derive(Default)]
+struct Load {
+    /// Replicas.
+    held: usize,
+    /// Shards it should lead.
+    led: usize,
+    /// The last shard it was chosen for, and its place among the replicas.
+    last_chosen: (ShardId, usize),
 }
 
 fn refused(reason: String) -> PlacementOutcome {

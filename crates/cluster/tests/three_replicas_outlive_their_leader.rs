@@ -1,0 +1,215 @@
+//! Three replicas of one shard on three nodes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+mod cluster;
+
+use cluster::{
+    SHARD, ShardNode, delete, map_of, read_somewhere, upsert, vector, wait_until, write_somewhere,
+};
+use tempfile::TempDir;
+use vectra_store::StoreOptions;
+
+struct Trio {
+    directories: Vec<TempDir>,
+    nodes: Vec<ShardNode>,
+}
+
+impl Trio {
+    async fn start(store: fn() -> StoreOptions) -> Self {
+        let mut directories = Vec::new();
+        let mut nodes = Vec::new();
+        for id in 1..=3 {
+            let directory = tempfile::tempdir().unwrap();
+            nodes.push(ShardNode::start(id, directory.path(), None, store()).await);
+            directories.push(directory);
+        }
+        let trio = Self { directories, nodes };
+        trio.reconcile().await;
+        trio
+    }
+
+    async fn reconcile(&self) {
+        let mut members: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| (node.id, node.address))
+            .collect();
+        members.sort();
+        for node in &self.nodes {
+            node.groups.reconcile(&map_of(&members)).await.unwrap();
+        }
+    }
+
+    async fn leader(&self) -> usize {
+        let mut found = None;
+        wait_until("there is a leader", || {
+            found = self
+                .nodes
+                .iter()
+                .position(|node| node.group().status().is_leader);
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
+    async fn stop(self) {
+        for node in self.nodes {
+            node.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_elect_a_leader_that_answers_with_everything_acknowledged() {
+    let mut trio = Trio::start(StoreOptions::default).await;
+    write_somewhere(&trio.nodes, upsert(0..30)).await;
+    write_somewhere(&trio.nodes, delete(0..10)).await;
+    let leader = trio.leader().await;
+    for node in &trio.nodes {
+        let readable = node.group().readable_view().await.is_ok();
+        assert_eq!(
+            readable,
+            node.group().status().is_leader,
+            "only the leader answers"
+        );
+    }
+
+    let gone = trio.nodes.remove(leader);
+    let (gone_id, gone_address) = (gone.id, gone.address);
+    gone.stop().await;
+    for (number, found) in read_somewhere(&trio.nodes, 0..30).await {
+        assert_eq!(found, (number >= 10).then(|| vector(number)), "id_{number}");
+    }
+    assert_eq!(write_somewhere(&trio.nodes, upsert(20..40)).await, 10);
+
+    // The one that was away catches up from the others' log.
+    let directory = trio.directories[gone_id as usize - 1].path();
+    let back = ShardNode::start(
+        gone_id,
+        directory,
+        Some(gone_address),
+        StoreOptions::default(),
+    )
+    .await;
+    trio.nodes.push(back);
+    trio.nodes.sort_by_key(|node| node.id);
+    let members: Vec<_> = trio
+        .nodes
+        .iter()
+        .map(|node| (node.id, node.address))
+        .collect();
+    let back = &trio.nodes[gone_id as usize - 1];
+    back.groups.reconcile(&map_of(&members)).await.unwrap();
+    wait_until("the node that was away has all rows", || {
+        back.group().shard().view().live_rows() == 30
+    })
+    .await;
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_stopped_altogether_answers_as_before() {
+    let mut trio = Trio::start(StoreOptions::default).await;
+    write_somewhere(&trio.nodes, upsert(0..50)).await;
+    write_somewhere(&trio.nodes, delete([7])).await;
+
+    let mut stopped = Vec::new();
+    for node in std::mem::take(&mut trio.nodes) {
+        stopped.push((node.id, node.address));
+        node.stop().await;
+    }
+    for (id, address) in stopped {
+        let directory = trio.directories[id as usize - 1].path();
+        let node = ShardNode::start(id, directory, Some(address), StoreOptions::default()).await;
+        trio.nodes.push(node);
+    }
+    trio.reconcile().await;
+    for (number, found) in read_somewhere(&trio.nodes, 0..50).await {
+        assert_eq!(found, (number != 7).then(|| vector(number)), "id_{number}");
+    }
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_was_away_past_the_purge_catches_up_by_snapshot() {
+    let often = || StoreOptions {
+        seal_bytes: 1_024,
+        ..StoreOptions::default()
+    };
+    let mut trio = Trio::start(often).await;
+    write_somewhere(&trio.nodes, upsert(0..10)).await;
+    let leader = trio.leader().await;
+    let away = trio.nodes.remove((leader + 1) % 3);
+    let (away_id, away_address) = (away.id, away.address);
+    away.stop().await;
+
+    // Enough entries, in enough checkpoints, that the first ones are purged.
+    for round in 0..1_300 {
+        let first = 10 + round % 400;
+        write_somewhere(&trio.nodes, upsert(first..first + 4)).await;
+    }
+    write_somewhere(&trio.nodes, delete(0..5)).await;
+    let leader = trio.leader().await;
+    wait_until("the leader has purged what the one away needs", || {
+        trio.nodes[leader].group().purged() > Some(30)
+    })
+    .await;
+
+    let directory = trio.directories[away_id as usize - 1].path();
+    let back = ShardNode::start(away_id, directory, Some(away_address), often()).await;
+    trio.nodes.push(back);
+    let members: Vec<_> = trio
+        .nodes
+        .iter()
+        .map(|node| (node.id, node.address))
+        .collect();
+    let back = trio.nodes.last().unwrap();
+    back.groups.reconcile(&map_of(&members)).await.unwrap();
+    let expected = trio.nodes[leader].group().shard().view().live_rows();
+    wait_until("the one that was away has all rows", || {
+        back.group().shard().view().live_rows() == expected
+    })
+    .await;
+    let view = back.group().shard().view();
+    for number in 0..413 {
+        let found = view.find(&format!("id_{number}")).unwrap();
+        assert_eq!(found, (number >= 5).then(|| vector(number)), "id_{number}");
+    }
+    assert!(back.groups.get(SHARD).unwrap().shard().mark().is_some());
+
+    // And it takes part again: its vote is needed once another one is gone.
+    let gone = trio.nodes.remove(0);
+    gone.stop().await;
+    assert_eq!(write_somewhere(&trio.nodes, upsert(0..6)).await, 1);
+    trio.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_cut_off_from_the_others_neither_acknowledges_nor_answers() {
+    let mut trio = Trio::start(StoreOptions::default).await;
+    write_somewhere(&trio.nodes, upsert(0..5)).await;
+    let leader = trio.leader().await;
+    let lonely = trio.nodes.remove(leader);
+    for node in std::mem::take(&mut trio.nodes) {
+        node.stop().await;
+    }
+    let group = lonely.group();
+    let mut refused = false;
+    for _attempt in 0..400 {
+        if group.readable_view().await.is_err() {
+            refused = true;
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(refused, "a leader without followers still answers");
+    let written = tokio::time::timeout(std::time::Duration::from_secs(2), group.write(upsert([9])));
+    assert!(
+        !matches!(written.await, Ok(Ok(_))),
+        "acknowledged without a majority"
+    );
+    drop(group);
+    lonely.stop().await;
+}
