@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use crate::http::Api;
 use crate::wait::eventually;
@@ -21,15 +21,17 @@ pub fn docker_engine() -> Result<String, String> {
 
 /// Builds the image from this checkout, once for all tests.
 pub fn image() -> &'static str {
-    static BUILT: LazyLock<()> = LazyLock::new(|| {
-        must(run("deploy/base-images.sh", &[], &[]));
-        must(run(
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        run(&format!("{REPOSITORY}/deploy/base-images.sh"), &[], &[])?;
+        run(
             "docker",
             &["build", "-t", IMAGE, "-f", "deploy/Dockerfile", "."],
             &[],
-        ));
+        )
+        .map(drop)
     });
-    LazyLock::force(&BUILT);
+    must(built.clone());
     IMAGE
 }
 
@@ -236,7 +238,7 @@ fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Resul
 }
 
 #[track_caller]
-fn must(result: Result<String, String>) -> String {
+fn must<T>(result: Result<T, String>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 

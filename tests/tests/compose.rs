@@ -34,7 +34,13 @@ fn the_image_alone_is_the_embedded_default() {
         "SIGTERM ends it orderly, before the kill"
     );
     container.start_again();
-    assert_eq!(container.api().items(), 2, "its volume remembers");
+    let api = container.api();
+    eventually("its volume remembers", || {
+        match api.try_fetch("item_2")? {
+            Some(vector) if vector == [0.4, 0.5, 0.6] => Ok(()),
+            other => Err(format!("item_2 is {other:?}")),
+        }
+    });
 }
 
 #[test]
