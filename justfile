@@ -44,9 +44,15 @@ test:
 bench *arguments:
     cargo run --release --package vectra-benches --bin scan -- {{ arguments }}
 
-# many more rounds of writes and deletes under `kill -9`; a seed repeats one run
+# many more rounds of writes and deletes under `kill -9` than `just test` runs; a seed repeats one run
 kill-rounds rounds='200' seed='':
-    {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed } }} VECTRA_TEST_ROUNDS={{ rounds }} cargo test --release --package vectra-tests kill -- --nocapture
+    {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed + ' ' } }}VECTRA_TEST_ROUNDS={{ rounds }} \
+        cargo test --package vectra-tests acknowledged_writes_survive_kill -- --nocapture
+
+# the same against a cluster of processes
+cluster-kill-rounds rounds='50' seed='':
+    {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed + ' ' } }}VECTRA_TEST_CLUSTER_ROUNDS={{ rounds }} \
+        cargo test --package vectra-tests a_cluster_keeps_its_word_under_kill -- --nocapture
 
 # the image, with the images it starts from where they cannot be pulled
 image:
