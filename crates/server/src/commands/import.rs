@@ -102,9 +102,14 @@ impl ImportArgs {
             }
         };
         progress.finish();
-        let report = outcome.with_context(|| {
-            format!("the import stopped; {} vectors are stored", progress.rows())
-        })?;
+        let report = match (outcome, progress.rows()) {
+            (Ok(report), _) => report,
+            (Err(error), 0) => return Err(error.into()),
+            (Err(error), rows) => {
+                let stored = format!("the import stopped; {rows} vectors of it are stored");
+                return Err(anyhow::Error::new(error).context(stored));
+            }
+        };
         let retried = match report.retries {
             0 => String::new(),
             retries => format!(", {retries} batches sent again"),
