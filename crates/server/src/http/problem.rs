@@ -175,8 +175,12 @@ impl From<RootError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.kind.describe().status;
-        if status.is_server_error() {
-            tracing::warn!(status = status.as_u16(), detail = %self.document.detail, "request failed");
+        match self.kind {
+            ProblemKind::Internal => tracing::error!(detail = %self.document.detail, "a fault"),
+            _ if status.is_server_error() => {
+                tracing::debug!(%status, detail = %self.document.detail, "not served");
+            }
+            _ => {}
         }
         // Cannot fail: texts and numbers only.
         let body = serde_json::to_vec(&self.document).unwrap_or_default();

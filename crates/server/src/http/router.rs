@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -17,7 +18,7 @@ use super::api::{Api, Guarded, guard, refuse};
 use super::auth::Right;
 use super::backend::Backend;
 use super::options::Options;
-use super::problem::Problem;
+use super::problem::{PROBLEM_JSON, Problem};
 use super::problem_kind::ProblemKind;
 use super::{error_pages, handlers, openapi};
 
@@ -53,6 +54,7 @@ pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
         .merge(reading)
         .merge(open)
         .fallback(no_such_path)
+        .layer(map_response(as_problem))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(api)
 }
@@ -88,6 +90,19 @@ async fn method_not_allowed(method: Method, request: Request) -> Response {
     let path = request.uri().path();
     let detail = format!("{path:?} does not take {method}; the header Allow says what it takes");
     refuse(request, Problem::new(ProblemKind::MethodNotAllowed, detail))
+}
+
+/// The pages of the documentation come from a library, whose 404 is a bare text.
+async fn as_problem(response: Response) -> Response {
+    let is_problem = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|found| found == PROBLEM_JSON);
+    if response.status() != StatusCode::NOT_FOUND || is_problem {
+        return response;
+    }
+    let detail = "there is no such page; /docs shows all paths";
+    Problem::new(ProblemKind::NoSuchPath, detail).into_response()
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

@@ -418,7 +418,9 @@ async fn unknown_paths_and_methods_are_problems_too() {
         let answer = get(&api, path).await;
         assert_eq!(answer.status, 404, "{path}");
     }
-    get(&api, "/nowhere").await.problem("no-such-path");
+    for path in ["/nowhere", "/docs/nowhere.css"] {
+        get(&api, path).await.problem("no-such-path");
+    }
     for (path, allowed) in [
         ("/ingest", "POST"),
         ("/search", "POST"),

@@ -94,6 +94,41 @@ async fn a_server_told_to_stop_ends() {
     assert!(TcpStream::connect(address).is_err());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn both_versions_of_http_are_offered_under_tls() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/fixtures");
+    let tls = Tls {
+        certificate: format!("{fixtures}/localhost.crt").into(),
+        key: format!("{fixtures}/localhost.key").into(),
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "https://localhost:{}/health",
+        listener.local_addr().unwrap().port()
+    );
+    tokio::spawn(
+        async move { serve(listener, small_router(), Some(&tls), ServerHandle::new()).await },
+    );
+    let pem = std::fs::read(format!("{fixtures}/localhost.crt")).unwrap();
+    let trusting = || {
+        let certificate = reqwest::Certificate::from_pem(&pem).unwrap();
+        reqwest::Client::builder().add_root_certificate(certificate)
+    };
+    let by_alpn = trusting().build().unwrap();
+    let first = trusting().http1_only().build().unwrap();
+    for (client, version) in [
+        (by_alpn, reqwest::Version::HTTP_2),
+        (first, reqwest::Version::HTTP_11),
+    ] {
+        let response = client.get(&url).send().await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), response.version()),
+            (200, version)
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_certificate_that_is_not_there_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
