@@ -34,13 +34,19 @@ impl Keeper {
         let mut requested: Option<Instant> = None;
         let mut shortened = Instant::now();
         let mut compaction: Option<JoinHandle<()>> = None;
+        let mut unfinished_since: Option<Instant> = None;
         loop {
             // Elapsed or changed: either way it is time to look.
             let _ = tokio::time::timeout(PERIOD, self.progress.changed.notified()).await;
             if self.raft.metrics().borrow().running_state.is_err() {
                 return;
             }
-            self.finish_election().await;
+            if !self.is_election_unfinished() {
+                unfinished_since = None;
+            } else if unfinished_since.get_or_insert_with(Instant::now).elapsed() >= PERIOD {
+                unfinished_since = None;
+                self.finish_election().await;
+            }
             if shortened.elapsed() >= PERIOD {
                 self.shorten_log().await;
                 shortened = Instant::now();
@@ -75,22 +81,19 @@ impl Keeper {
 
     /// A leader that stopped between its election and its first entry leads again after a restart,
     /// but can commit nothing before it has an entry of its own term.
+    fn is_election_unfinished(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let leader = metrics.vote.leader_id;
+        let has_own_entry = metrics.last_applied.is_some_and(|applied| {
+            (applied.leader_id.term, applied.leader_id.node_id) == (leader.term, leader.node_id)
+        });
+        metrics.state == ServerState::Leader && metrics.vote.is_committed() && !has_own_entry
+    }
+
     async fn finish_election(&self) {
-        let unfinished = {
-            let metrics = self.raft.metrics();
-            let metrics = metrics.borrow();
-            let vote = metrics.vote;
-            let applied_by = metrics.last_applied.map(|applied| applied.leader_id);
-            let last_is_applied =
-                metrics.last_applied.map(|applied| applied.index) == metrics.last_log_index;
-            metrics.state == ServerState::Leader
-                && vote.is_committed()
-                && last_is_applied
-                && applied_by.is_none_or(|leader| {
-                    (leader.term, leader.node_id) != (vote.leader_id.term, vote.leader_id.node_id)
-                })
-        };
-        if unfinished && let Err(error) = self.raft.client_write(ShardCommand::default()).await {
+        // Nobody waits for the outcome; without a majority it may be long in coming.
+        if let Err(error) = self.raft.client_write_ff(ShardCommand::default()).await {
             tracing::warn!(shard = self.name, %error, "an election could not be finished");
         }
     }

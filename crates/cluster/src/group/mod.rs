@@ -5,6 +5,8 @@ mod placement;
 mod proposer;
 mod shard;
 mod shards;
+#[cfg(test)]
+mod shards_test;
 
 use openraft::{Raft, ServerState};
 

@@ -231,11 +231,16 @@ impl PlacementGroup {
         let until = Instant::now() + ADMISSION;
         let mut trouble = "the placement group has no leader".to_owned();
         while Instant::now() < until {
-            let attempt = match self.leader() {
-                Some(leader) if leader == self.node => self.admit_here(node, &grpc).await,
-                Some(leader) => self.admit_at(leader, node, &grpc).await,
-                None => Attempt::NotLeader(None),
+            let admitted = async {
+                match self.leader() {
+                    Some(leader) if leader == self.node => self.admit_here(node, &grpc).await,
+                    Some(leader) => self.admit_at(leader, node, &grpc).await,
+                    None => Attempt::NotLeader(None),
+                }
             };
+            let attempt = timeout_at(until, admitted)
+                .await
+                .unwrap_or_else(|| Attempt::Unknown(format!("node {node} did not catch up")));
             match attempt {
                 Attempt::Done(()) => return Ok(()),
                 Attempt::NotLeader(_) => {}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::{Raft, ServerState};
+use openraft::{Raft, ServerState, Vote};
 use tokio::task::AbortHandle;
 use vectra_store::{Shard, ShardView};
 
@@ -34,11 +34,17 @@ pub(super) struct Inner {
     pub(super) progress: Arc<Progress>,
     pub(super) timing: RaftTiming,
     pub(super) proposer: Proposer,
-    /// The last entry in the log when the group was opened.
-    pub(super) last_at_open: Option<u64>,
+    pub(super) at_open: AtOpen,
     pub(super) tasks: Vec<AbortHandle>,
     /// One snapshot is received at a time.
     pub(super) receiving: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What was in the log when the group was opened.
+pub(super) struct AtOpen {
+    pub(super) vote: Option<Vote<NodeId>>,
+    /// Index of the last entry.
+    pub(super) last: Option<u64>,
 }
 
 impl Drop for Inner {
@@ -54,6 +60,15 @@ impl ShardGroup {
     /// it returns, the batch is on stable storage on a majority of the replicas and applied here.
     /// Says how many of its ids existed.
     pub async fn write(&self, batch: Bytes) -> Result<u64, WriteError> {
+        let elsewhere = {
+            let metrics = self.inner.raft.metrics();
+            let metrics = metrics.borrow();
+            (metrics.state != ServerState::Leader).then_some(metrics.current_leader)
+        };
+        if let Some(leader) = elsewhere {
+            let reason = "this replica does not lead its shard".to_owned();
+            return Err(NotLeader { leader, reason }.into());
+        }
         self.inner.proposer.write(batch).await
     }
 
@@ -107,7 +122,8 @@ impl ShardGroup {
             (by.term, by.node_id) == (leader.term, leader.node_id)
         });
         let applied = metrics.last_applied.map(|applied| applied.index);
-        if !own_term || applied < self.inner.last_at_open {
+        let leads_on = self.inner.at_open.vote == Some(metrics.vote);
+        if !own_term || (leads_on && applied < self.inner.at_open.last) {
             return Err(passing(
                 "this replica was just elected and has not caught up yet",
             ));

@@ -14,7 +14,7 @@ use vectra_store::{Shard, StoreOptions};
 use super::ShardGroup;
 use super::keeper::Keeper;
 use super::proposer::Proposer;
-use super::shard::Inner;
+use super::shard::{AtOpen, Inner};
 use crate::log::GroupLog;
 use crate::machine::{ShardConfig, ShardMachine};
 use crate::network::{Lease, Peers, group_of};
@@ -143,7 +143,10 @@ impl ShardGroups {
             .await
             .map_err(|error| error.to_string())?;
         log.check_reaches(machine.last_applied())?;
-        let last_at_open = log.last_index();
+        let at_open = AtOpen {
+            vote: log.vote(),
+            last: log.last_index(),
+        };
         let lease = Lease::default();
         let peers = Peers {
             network: host.network.clone(),
@@ -187,7 +190,7 @@ impl ShardGroups {
                 log,
                 lease,
                 timing: host.timing,
-                last_at_open,
+                at_open,
                 tasks,
                 receiving: Arc::default(),
             }),

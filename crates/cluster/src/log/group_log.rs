@@ -100,6 +100,11 @@ impl<C: GroupConfig> GroupLog<C> {
         Ok(log)
     }
 
+    /// The vote, as far as it is queued for the disk.
+    pub(crate) fn vote(&self) -> Option<Vote<NodeId>> {
+        self.state().vote
+    }
+
     /// The index of the last entry, purged ones included.
     pub(crate) fn last_index(&self) -> Option<u64> {
         let state = self.state();

@@ -57,7 +57,7 @@ pub(super) async fn shard(
     if let Some(higher) = outvoted(group.raft(), vote).await? {
         return Ok(higher);
     }
-    let Ok(_one_at_a_time) = group.receiving().clone().try_lock_owned() else {
+    let Ok(one_at_a_time) = group.receiving().clone().try_lock_owned() else {
         return Err(Status::unavailable(
             "another snapshot of this shard is being received",
         ));
@@ -65,7 +65,10 @@ pub(super) async fn shard(
 
     let receiver = group.shard().receive().map_err(|error| storage(&error))?;
     let (sender, received_parts) = mpsc::channel(4);
-    let writing = tokio::task::spawn_blocking(move || write_to_disk(receiver, received_parts));
+    // The writer keeps the guard, for it may outlive a call that is given up.
+    let writing = tokio::task::spawn_blocking(move || {
+        write_to_disk(receiver, received_parts).map(|received| (received, one_at_a_time))
+    });
     loop {
         let part = next(&mut parts).await?;
         let is_end = matches!(part, Part::End(_));
@@ -75,7 +78,7 @@ pub(super) async fn shard(
         }
     }
     drop(sender);
-    let received = writing
+    let (received, _one_at_a_time) = writing
         .await
         .map_err(|error| Status::internal(error.to_string()))??;
     let snapshot = Box::new(ShardSnapshot::Received(received));

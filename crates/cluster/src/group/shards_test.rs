@@ -1,0 +1,119 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
+use openraft::{BasicNode, CommittedLeaderId, Entry, EntryPayload, LogId, Membership, Vote};
+use vectra_store::{StoreOptions, WriteBatch};
+
+use super::ShardGroups;
+use crate::log::GroupLog;
+use crate::machine::{ShardCommand, ShardConfig};
+use crate::network::group_of;
+use crate::{LogEngine, Network, PlacementMap, RaftTiming, placement};
+
+const NODE: u64 = 1;
+const SHARD: u64 = 1;
+
+fn entry(term: u64, index: u64, payload: EntryPayload<ShardConfig>) -> Entry<ShardConfig> {
+    let log_id = LogId::new(CommittedLeaderId::new(term, NODE), index);
+    Entry { log_id, payload }
+}
+
+fn upsert(id: &str) -> EntryPayload<ShardConfig> {
+    let batch = WriteBatch::Upsert {
+        ids: vec![id.to_owned()],
+        dimension: 2,
+        vectors: vec![1.0, 2.0],
+    };
+    EntryPayload::Normal(ShardCommand::new(vec![batch.encode()]))
+}
+
+fn map() -> PlacementMap {
+    let shard = placement::Shard {
+        collection: "c".to_owned(),
+        first: 0,
+        last: u64::MAX,
+        replicas: vec![NODE],
+    };
+    PlacementMap {
+        collections: BTreeMap::from([(
+            "c".to_owned(),
+            placement::Collection {
+                dimension: 2,
+                shards: vec![SHARD],
+            },
+        )]),
+        shards: BTreeMap::from([(SHARD, shard)]),
+        ..PlacementMap::default()
+    }
+}
+
+/// Starts the one shard on a log that a former life left, and returns how many rows are readable.
+async fn rows_readable_on(
+    directory: &Path,
+    vote: Vote<u64>,
+    entries: Vec<Entry<ShardConfig>>,
+) -> u64 {
+    let engine = LogEngine::open(&directory.join("log")).unwrap();
+    let mut log = GroupLog::<ShardConfig>::open(&engine, group_of(SHARD))
+        .await
+        .unwrap();
+    let members = Membership::new(
+        vec![BTreeSet::from([NODE])],
+        BTreeMap::from([(NODE, BasicNode::default())]),
+    );
+    log.blocking_append([entry(0, 0, EntryPayload::Membership(members))])
+        .await
+        .unwrap();
+    log.save_vote(&vote).await.unwrap();
+    log.blocking_append(entries).await.unwrap();
+    drop(log);
+
+    let network = Network::new(NODE);
+    let shards = directory.join("shards");
+    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
+    let groups = ShardGroups::open(NODE, &engine, &shards, &network, timing, store)
+        .await
+        .unwrap();
+    groups.reconcile(&map()).await.unwrap();
+    let group = groups.get(SHARD).unwrap();
+    let mut rows = None;
+    for _attempt in 0..60 {
+        if let Ok(view) = group.readable_view().await {
+            rows = Some(view.live_rows());
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    groups.shutdown().await;
+    rows.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_leads_on_after_a_restart_answers_with_all_it_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let entries = (1..=40)
+        .map(|index| entry(1, index, upsert(&index.to_string())))
+        .collect();
+    let rows = rows_readable_on(directory.path(), Vote::new_committed(1, NODE), entries).await;
+    assert_eq!(rows, 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_stopped_before_its_first_entry_comes_to_lead() {
+    let directory = tempfile::tempdir().unwrap();
+    let entries = vec![entry(1, 1, upsert("a")), entry(1, 2, upsert("b"))];
+    let rows = rows_readable_on(directory.path(), Vote::new_committed(2, NODE), entries).await;
+    assert_eq!(rows, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_stopped_is_elected_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let entries = vec![entry(1, 1, upsert("a"))];
+    let rows = rows_readable_on(directory.path(), Vote::new(2, NODE), entries).await;
+    assert_eq!(rows, 1);
+}
