@@ -23,6 +23,17 @@ impl TopRows {
         }
     }
 
+    /// Keeps at most so many rows, and counts every row below `floor` as turned away already: for a
+    /// scan of which only rows from `floor` on matter.
+    #[must_use]
+    pub fn with_floor(capacity: usize, floor: i32) -> Self {
+        let best_dropped = floor.checked_sub(1);
+        Self {
+            best_dropped,
+            ..Self::new(capacity)
+        }
+    }
+
     /// Takes a row in if it is among the best so far; else, or for the row it displaces, remembers
     /// the score.
     pub fn offer(&mut self, score: i32, row: u32) {

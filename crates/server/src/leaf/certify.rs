@@ -1,195 +1,122 @@
-//! From the integer scan's candidates to the answer, with the proof that nothing is missing.
+//! From the integer scan's candidates to hits, with the proof that nothing is missing.
 //!
 //! Every live row of a part is either among its candidates or has an integer score no better than
 //! the part's `dropped`. The kernel bounds the exact score of a row from above by its integer
-//! score; so rows are rescored in the order of that bound until the k-th best exact score beats
-//! every bound left, among candidates and dropped rows alike. Where dropped rows could still
-//! belong, their part is scanned once more for all rows that reach the k-th score.
+//! score; so candidates are rescored in the order of that bound until the k-th best exact score,
+//! over all parts so far, beats every bound left. Where dropped rows could still belong, the part
+//! is scanned once more for all rows that reach the k-th score. The k-th score only ever rises, so
+//! a row that is ruled out once is ruled out for good, whichever parts come later.
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::HashSet;
 
-use vectra_kernel::scan_above;
+use vectra_kernel::{FoldedQuery, Query, scan_above};
+use vectra_store::Part;
 
 use super::LeafError;
-use super::search_job::{PartFinding, SearchJob};
+use super::best_hits::BestHits;
 use crate::root::Hit;
 
-/// A hit whose order is "worse is greater", so that the top of a heap is the k-th best.
-#[derive(Debug, PartialEq)]
-struct Ranked(Hit);
-
-impl Eq for Ranked {}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .0
-            .score
-            .total_cmp(&self.0.score)
-            .then_with(|| self.0.id.cmp(&other.0.id))
-    }
+/// What the scan of one part left over.
+pub(super) struct PartFinding<'a> {
+    pub(super) part: &'a Part,
+    pub(super) folded: FoldedQuery,
+    /// Best first: integer score and row.
+    pub(super) rows: Vec<(i32, u32)>,
+    /// The best integer score that a live row not among `rows` may have.
+    pub(super) dropped: Option<i32>,
 }
 
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// The best `k` hits so far.
-struct BestHits {
-    k: usize,
-    heap: BinaryHeap<Ranked>,
-}
-
-impl BestHits {
-    fn new(k: usize) -> Self {
-        Self {
-            k,
-            heap: BinaryHeap::new(),
-        }
-    }
-
-    /// The score that a further hit must reach, once there are `k`.
-    fn kth_score(&self) -> Option<f32> {
-        if self.heap.len() < self.k {
-            return None;
-        }
-        self.heap.peek().map(|worst| worst.0.score)
-    }
-
-    /// Whether a row whose exact score is at most `upper` can be no part of the answer. A tie
-    /// stays in: equal scores are ordered by id.
-    fn excludes(&self, upper: f64) -> bool {
-        self.kth_score().is_some_and(|kth| upper < f64::from(kth))
-    }
-
-    fn offer(&mut self, hit: Hit) {
-        self.heap.push(Ranked(hit));
-        if self.heap.len() > self.k {
-            self.heap.pop();
-        }
-    }
-
-    fn into_sorted(self) -> Vec<Hit> {
-        self.heap
-            .into_sorted_vec()
-            .into_iter()
-            .map(|ranked| ranked.0)
-            .collect()
-    }
-}
-
-/// The proven top-k.
-pub(super) fn exact_top(job: &SearchJob, findings: &[PartFinding]) -> Result<Vec<Hit>, LeafError> {
-    let mut candidates: Vec<(f64, usize, u32)> = findings
-        .iter()
-        .enumerate()
-        .flat_map(|(finding, found)| {
-            let bound = move |&(score, row): &(i32, u32)| (found.folded.upper(score), finding, row);
-            found.rows.iter().map(bound)
-        })
-        .collect();
-    candidates.sort_unstable_by(|left, right| {
-        right
-            .0
-            .total_cmp(&left.0)
-            .then_with(|| (left.1, left.2).cmp(&(right.1, right.2)))
-    });
-
-    let mut best = BestHits::new(job.k);
+/// Adds every hit of this part that belongs among the proven best.
+pub(super) fn settle_exactly(
+    query: &Query,
+    found: PartFinding<'_>,
+    best: &mut BestHits,
+) -> Result<(), LeafError> {
     let mut rescorer = Rescorer {
-        job,
+        query,
+        part: found.part,
         vector: Vec::new(),
     };
-    for (upper, finding, row) in candidates {
-        if best.excludes(upper) {
-            break;
+    rescorer.rescore(&found.folded, &found.rows, best)?;
+    match found.dropped {
+        Some(dropped) if !best.excludes(found.folded.upper(dropped)) => {
+            rescorer.rescore_dropped(&found, best)
         }
-        rescorer.rescore(findings[finding].part, row, &mut best)?;
+        _ => Ok(()),
     }
-    for finding in findings {
-        let Some(dropped) = finding.dropped else {
-            continue;
-        };
-        if best.excludes(finding.folded.upper(dropped)) {
-            continue;
-        }
-        rescorer.rescore_dropped(finding, &mut best)?;
-    }
-    Ok(best.into_sorted())
 }
 
-/// The integer scan's own ranking: the middle of what each integer score can stand for.
-pub(super) fn integer_top(
-    job: &SearchJob,
-    findings: &[PartFinding],
-) -> Result<Vec<Hit>, LeafError> {
-    let mut best = BestHits::new(job.k);
-    for finding in findings {
-        for &(score, row) in &finding.rows {
-            let folded = &finding.folded;
-            let middle = f64::midpoint(folded.lower(score), folded.upper(score));
-            if best.excludes(middle) {
-                break;
-            }
-            let id = job.part(finding.part).id(row)?.to_owned();
-            best.offer(Hit {
-                id,
-                score: middle as f32,
-            });
+/// Adds the hits of this part by the integer scan's own ranking: the middle of what each integer
+/// score can stand for.
+pub(super) fn settle_by_integers(
+    found: PartFinding<'_>,
+    best: &mut BestHits,
+) -> Result<(), LeafError> {
+    for &(score, row) in &found.rows {
+        let middle = f64::midpoint(found.folded.lower(score), found.folded.upper(score));
+        if best.excludes(middle) {
+            break;
         }
+        let id = found.part.id(row)?.to_owned();
+        best.offer(Hit {
+            id,
+            score: middle as f32,
+        });
     }
-    Ok(best.into_sorted())
+    Ok(())
 }
 
 struct Rescorer<'a> {
-    job: &'a SearchJob,
+    query: &'a Query,
+    part: &'a Part,
     vector: Vec<f32>,
 }
 
 impl Rescorer<'_> {
-    fn rescore(&mut self, part: usize, row: u32, best: &mut BestHits) -> Result<(), LeafError> {
-        let part = self.job.part(part);
-        part.read_vector(row, &mut self.vector)?;
-        let score = self.job.query.score(&self.vector);
-        if best.kth_score().is_none_or(|kth| score >= kth) {
-            best.offer(Hit {
-                id: part.id(row)?.to_owned(),
-                score,
-            });
+    /// `rows` come in descending order of their integer scores, and so of their bounds.
+    fn rescore(
+        &mut self,
+        folded: &FoldedQuery,
+        rows: &[(i32, u32)],
+        best: &mut BestHits,
+    ) -> Result<(), LeafError> {
+        for &(integer_score, row) in rows {
+            if best.excludes(folded.upper(integer_score)) {
+                break;
+            }
+            self.part.read_vector(row, &mut self.vector)?;
+            let score = self.query.score(&self.vector);
+            if best.kth_score().is_none_or(|kth| score >= kth) {
+                best.offer(Hit {
+                    id: self.part.id(row)?.to_owned(),
+                    score,
+                });
+            }
         }
         Ok(())
     }
 
-    /// Every row of the part that could still belong and was not among its candidates.
+    /// Every row that could still belong and was not among the candidates.
     fn rescore_dropped(
         &mut self,
-        finding: &PartFinding,
+        found: &PartFinding<'_>,
         best: &mut BestHits,
     ) -> Result<(), LeafError> {
-        let part = self.job.part(finding.part);
+        let (part, folded) = (self.part, &found.folded);
         let floor = best
             .kth_score()
-            .map_or(i32::MIN, |kth| finding.folded.floor_for(kth));
-        let mut found = Vec::new();
+            .map_or(i32::MIN, |kth| folded.floor_for(kth));
+        let mut missed = Vec::new();
         scan_above(
             part.codes(),
-            &finding.folded,
+            folded,
             floor,
             |row| part.is_live(row),
-            &mut found,
+            &mut missed,
         );
-        let seen: HashSet<u32> = finding.rows.iter().map(|&(_, row)| row).collect();
-        found.retain(|(_, row)| !seen.contains(row));
-        found.sort_unstable_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(&right.1)));
-        for (score, row) in found {
-            if best.excludes(finding.folded.upper(score)) {
-                break;
-            }
-            self.rescore(finding.part, row, best)?;
-        }
-        Ok(())
+        let seen: HashSet<u32> = found.rows.iter().map(|&(_, row)| row).collect();
+        missed.retain(|(_, row)| !seen.contains(row));
+        missed.sort_unstable_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(&right.1)));
+        self.rescore(folded, &missed, best)
     }
 }

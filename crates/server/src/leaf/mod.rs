@@ -1,8 +1,11 @@
 //! The leaf of every request: this node's shards. Knows no other node and no HTTP.
 
+mod best_hits;
 mod budget;
 mod certify;
 mod scan_pool;
+#[cfg(test)]
+mod scan_pool_test;
 mod search_job;
 mod service;
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::thread;
 
 use parking_lot::{Condvar, Mutex};
+use vectra_kernel::scan_top;
 
 use super::LeafError;
-use super::search_job::SearchJob;
+use super::search_job::{Aboard, SearchJob};
 use crate::root::Hit;
 
 /// Searches aboard one turn at the most: bounds how long a lone query waits behind a flood.
@@ -95,14 +96,28 @@ impl Drop for ScanPool {
 
 fn work(shared: &Shared) {
     while let Some(stop) = next_stop(shared) {
-        for (job, part) in stop {
-            let scanned = catch_unwind(AssertUnwindSafe(|| job.scan_part(part)));
-            if scanned.is_err() {
-                // The panic hook has told where. The search is answered with an error, others go on.
-                job.abandon();
-            }
+        if catch_unwind(AssertUnwindSafe(|| scan(&stop))).is_err() {
+            // The panic hook has told where. These searches are answered with an error; the thread
+            // goes on with others.
+            stop.iter().for_each(|(job, _)| job.abandon());
         }
     }
+}
+
+/// Scans one stretch of codes for all who want it.
+fn scan(stop: &Stop) {
+    let mut aboard: Vec<Aboard<'_>> = stop
+        .iter()
+        .filter_map(|(job, part)| job.board(*part))
+        .collect();
+    for Aboard {
+        part, folded, top, ..
+    } in &mut aboard
+    {
+        scan_top(part.codes(), folded, |row| part.is_live(row), top);
+    }
+    aboard.into_iter().for_each(Aboard::settle);
+    stop.iter().for_each(|(job, _)| job.part_done());
 }
 
 /// The next stop of the turn under way, or the first of a new turn; `None` when stopping.

@@ -3,7 +3,7 @@
 use super::Hit;
 
 /// The best `k` of all hits: by score, then by id, so that ties never flicker.
-pub(super) fn merge(mut hits: Vec<Hit>, k: usize) -> Vec<Hit> {
+pub(crate) fn merge(mut hits: Vec<Hit>, k: usize) -> Vec<Hit> {
     hits.sort_unstable_by(|left, right| {
         right
             .score

@@ -20,6 +20,7 @@ use vectra_cluster::{PlacementCommand, PlacementGroup, PlacementOutcome};
 
 pub use directory::Directory;
 pub use error::RootError;
+pub(crate) use gather::merge;
 pub use leaves::Leaves;
 pub use request::{Hit, IngestBatch, Precision, SearchAnswer, SearchQuery};
 pub use service::CoordinatorService;
