@@ -276,7 +276,8 @@ impl Vectra {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn log_file(&self) -> PathBuf {
+    /// Where that is written.
+    pub fn log_file(&self) -> PathBuf {
         self.home.path().join(format!("{}.log", self.name))
     }
 }

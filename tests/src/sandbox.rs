@@ -36,7 +36,7 @@ impl Sandbox {
         for number in 1..=coordinators {
             let name = format!("coordinator-{number}");
             let coordinator = Vectra::role("coordinator", &name, &sandbox.home)
-                .set("nodes_at_start", &shards.to_string());
+                .set("nodes_at_start", &shards.max(1).to_string());
             sandbox.coordinators.push(with_all(coordinator, settings));
         }
         let peers: Vec<String> = sandbox

@@ -22,3 +22,17 @@ pub fn eventually<T>(awaited: &str, mut attempt: impl FnMut() -> Result<T, Strin
         }
     }
 }
+
+/// Whether a condition comes true within `patience`.
+pub fn poll(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    loop {
+        if condition() {
+            return true;
+        }
+        if start.elapsed() > patience {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -21,6 +21,7 @@ mod damaged_data_is_never_served;
 mod http_rules_are_kept;
 mod imported_files_are_found_with_full_recall;
 mod keys_guard_the_rights;
+mod nothing_is_said_before_it_is_known;
 mod one_process_owns_a_data_directory;
 mod overload_is_shed;
 mod search_equals_the_oracle;

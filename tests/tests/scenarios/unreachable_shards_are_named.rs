@@ -7,7 +7,7 @@ use vectra_tests::wait::eventually;
 
 #[test]
 fn with_every_shard_node_gone_and_back() {
-    let mut cluster = Sandbox::start_with(1, 3, &[("http.timeout", "5s")]);
+    let mut cluster = Sandbox::start(1, 3);
     let api = cluster.api();
     let vectors = random_vectors(&mut seeded(5), 100, 16);
     let ids = numbered("row-", 100);
@@ -56,7 +56,7 @@ fn with_every_shard_node_gone_and_back() {
 
 #[test]
 fn before_any_shard_node_has_joined() {
-    let cluster = Sandbox::start_with(1, 0, &[("http.timeout", "5s")]);
+    let cluster = Sandbox::start(1, 0);
     let api = cluster.api();
     let ingest = json!({"vectors": [[1, 2, 3]], "ids": ["early"]});
     let problem = api.post("/ingest", &ingest).problem(503);
