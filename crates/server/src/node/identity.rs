@@ -106,6 +106,29 @@ impl DataDirectory {
         self.identity.lock().cluster_id.clone()
     }
 
+    /// Refuses data that belongs to a cluster and has lost its log: to start without would be to
+    /// forget votes and acknowledged writes.
+    pub(super) fn check_log(&self, directory: &str) -> anyhow::Result<()> {
+        let Some(cluster_id) = self.cluster_id() else {
+            return Ok(());
+        };
+        let log = self.path.join(directory);
+        let has_files = fs::read_dir(&log).is_ok_and(|mut entries| {
+            entries.any(|entry| {
+                let name = entry.map(|entry| entry.file_name());
+                name.is_ok_and(|name| name.to_string_lossy().ends_with(".raftlog"))
+            })
+        });
+        if !has_files {
+            bail!(
+                "{}: the raft log is missing, although this data belongs to cluster {cluster_id}: \
+                 restore it, or start with an empty data directory",
+                log.display()
+            );
+        }
+        Ok(())
+    }
+
     /// Binds the data to a cluster for good.
     pub(super) fn bind_to(&self, cluster_id: &str) -> anyhow::Result<()> {
         let mut identity = self.identity.lock();
@@ -213,6 +236,19 @@ mod tests {
         data.bind_to("c1").unwrap();
         let error = data.bind_to("c2").unwrap_err().to_string();
         assert!(error.contains("c1") && error.contains("c2"), "{error}");
+    }
+
+    #[test]
+    fn data_of_a_cluster_is_not_opened_without_its_log() {
+        let root = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(root.path(), false).unwrap();
+        data.check_log("log").unwrap();
+        data.bind_to("c1").unwrap();
+        let error = data.check_log("log").unwrap_err().to_string();
+        assert!(error.contains("c1") && error.contains("log"), "{error}");
+        fs::create_dir(root.path().join("log")).unwrap();
+        fs::write(root.path().join("log/0000000000000001.raftlog"), "x").unwrap();
+        data.check_log("log").unwrap();
     }
 
     #[test]

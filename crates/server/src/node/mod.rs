@@ -35,6 +35,9 @@ use presence::Presence;
 /// The largest gRPC message taken: one batch of entries, with room to spare.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
+/// Where the raft log of all groups lies within the data directory.
+const LOG_DIRECTORY: &str = "log";
+
 /// Runs one process until it is told to stop, or may not go on.
 pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     let stop = shutdown::signal()?;
@@ -137,7 +140,8 @@ struct CoordinatorParts {
 impl Parts {
     async fn open(role: Role, config: &Config, data: &DataDirectory) -> anyhow::Result<Self> {
         let node = data.node();
-        let engine = LogEngine::open(&data.path().join("log"))?;
+        data.check_log(LOG_DIRECTORY)?;
+        let engine = LogEngine::open(&data.path().join(LOG_DIRECTORY))?;
         let network = Network::new(node);
         let timing = RaftTiming::default();
 

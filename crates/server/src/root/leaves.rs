@@ -11,6 +11,7 @@ use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
 use vectra_wire::v1::shard_node_client::ShardNodeClient;
 use vectra_wire::v1::write_response::Outcome as WriteOutcome;
 
+use super::patience::Trouble;
 use super::{Hit, Precision, SearchQuery};
 use crate::leaf::{Leaf, LeafAnswer, LeafError};
 
@@ -169,6 +170,17 @@ fn bounded<T>(message: T, within: Duration) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(within);
     request
+}
+
+impl CallError {
+    /// What this says about the shard that `node` was asked for.
+    pub(super) fn trouble(&self, node: NodeId) -> Trouble {
+        let reason = format!("node {node}: {self}");
+        match self {
+            Self::Lost(_) => Trouble::Silent(reason),
+            _ => Trouble::Refused(reason),
+        }
+    }
 }
 
 impl From<LeafError> for CallError {

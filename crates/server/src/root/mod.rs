@@ -20,6 +20,7 @@ use vectra_cluster::{PlacementCommand, PlacementGroup, PlacementOutcome};
 
 pub use directory::Directory;
 pub use error::RootError;
+#[cfg(test)]
 pub(crate) use gather::merge;
 pub use leaves::Leaves;
 pub use request::{Hit, IngestBatch, Precision, SearchAnswer, SearchQuery};
@@ -119,7 +120,7 @@ impl Root {
                 "the placement did not name the collection".to_owned(),
             )),
             Err(error) => {
-                patience.check()?;
+                patience.check_deadline()?;
                 Err(unplaced(format!(
                     "the collection could not be made: {error}"
                 )))

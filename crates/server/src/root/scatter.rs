@@ -8,7 +8,7 @@ use vectra_cluster::{NodeId, ShardId, placement::PlacementMap};
 use vectra_wire::v1::fetch_response::Outcome;
 
 use super::leaves::CallError;
-use super::patience::Patience;
+use super::patience::{Patience, Trouble};
 use super::{DEFAULT_COLLECTION, Precision, Root, RootError, SearchAnswer, SearchQuery, gather};
 use crate::leaf::LeafAnswer;
 
@@ -33,12 +33,11 @@ impl Root {
         let mut unanswered = collection.shards.clone();
         let mut hits = Vec::new();
         let mut certified = true;
-        let mut last_reason = String::from("no replica answered");
+        let mut trouble = Trouble::default();
         for attempt in 0.. {
             patience.before(attempt).await;
-            patience.check()?;
             if patience.is_over() {
-                return Err(unreachable(unanswered, &last_reason));
+                return Err(patience.over(unanswered, trouble));
             }
             let calls = self.by_node(&map, &unanswered, attempt);
             let answers = join_all(
@@ -53,7 +52,7 @@ impl Root {
                         for refusal in &answer.not_leaders {
                             self.directory.correct(refusal.shard, node, refusal.leader);
                             still_unanswered.push(refusal.shard);
-                            last_reason.clone_from(&refusal.reason);
+                            trouble = Trouble::Refused(refusal.reason.clone());
                         }
                         certified &= answer.certified;
                         hits.extend(answer.hits);
@@ -62,12 +61,12 @@ impl Root {
                         return Err(RootError::Overloaded(reason));
                     }
                     Err(CallError::Failed(reason)) => return Err(RootError::Internal(reason)),
-                    Err(CallError::NotSent(reason) | CallError::Lost(reason)) => {
+                    Err(lost) => {
                         shards
                             .iter()
                             .for_each(|&shard| self.directory.lost(shard, node));
                         still_unanswered.extend(shards);
-                        last_reason = format!("node {node}: {reason}");
+                        trouble = lost.trouble(node);
                     }
                 }
             }
@@ -89,10 +88,9 @@ impl Root {
             return Ok(None);
         };
         let patience = Patience::until(deadline);
-        let mut last_reason = String::from("no replica answered");
+        let mut trouble = Trouble::default();
         for attempt in 0.. {
             patience.before(attempt).await;
-            patience.check()?;
             if patience.is_over() {
                 break;
             }
@@ -111,17 +109,17 @@ impl Root {
                 Ok(Outcome::Absent(_)) => return Ok(None),
                 Ok(Outcome::NotLeader(refusal)) => {
                     self.directory.correct(shard, node, refusal.leader);
-                    last_reason = refusal.reason;
+                    trouble = Trouble::Refused(refusal.reason);
                 }
                 Err(CallError::Overloaded(reason)) => return Err(RootError::Overloaded(reason)),
                 Err(CallError::Failed(reason)) => return Err(RootError::Internal(reason)),
-                Err(CallError::NotSent(reason) | CallError::Lost(reason)) => {
+                Err(lost) => {
                     self.directory.lost(shard, node);
-                    last_reason = format!("node {node}: {reason}");
+                    trouble = lost.trouble(node);
                 }
             }
         }
-        Err(unreachable(vec![shard], &last_reason))
+        Err(patience.over(vec![shard], trouble))
     }
 
     async fn search_node(
@@ -167,10 +165,4 @@ impl Root {
 /// A node took the call and did not answer it in time.
 pub(super) fn silent(node: NodeId) -> CallError {
     CallError::Lost(format!("node {node} did not answer in time"))
-}
-
-/// No replica of these shards answered for as long as a request may wait.
-pub(super) fn unreachable(shards: Vec<ShardId>, last_reason: &str) -> RootError {
-    let reason = format!("no replica that may answer was reached ({last_reason})");
-    RootError::Unavailable { shards, reason }
 }

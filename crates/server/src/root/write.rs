@@ -10,8 +10,8 @@ use vectra_store::WriteBatch;
 use vectra_wire::v1::write_response::Outcome;
 
 use super::leaves::CallError;
-use super::patience::Patience;
-use super::scatter::{silent, unreachable};
+use super::patience::{Patience, Trouble};
+use super::scatter::silent;
 use super::{DEFAULT_COLLECTION, IngestBatch, Root, RootError};
 
 /// Bytes that an id may add to a batch beyond its text: its place in the archive.
@@ -54,7 +54,7 @@ impl Root {
                 "this coordinator is shutting down".to_owned(),
             )),
             Err(_) => {
-                patience.check()?;
+                patience.check_deadline()?;
                 Err(super::unplaced(
                     "this coordinator lags behind the placement".to_owned(),
                 ))
@@ -103,10 +103,9 @@ impl Root {
         deadline: Instant,
     ) -> Result<u64, RootError> {
         let patience = Patience::until(deadline);
-        let mut last_reason = String::from("no replica answered");
+        let mut trouble = Trouble::default();
         for attempt in 0.. {
             patience.before(attempt).await;
-            patience.check()?;
             if patience.is_over() {
                 break;
             }
@@ -124,28 +123,28 @@ impl Root {
                 Ok(Outcome::Written(written)) => return Ok(written.existed),
                 Ok(Outcome::NotLeader(refusal)) => {
                     self.directory.correct(shard, node, refusal.leader);
-                    last_reason = refusal.reason;
+                    trouble = Trouble::Refused(refusal.reason);
                     continue;
                 }
                 Ok(Outcome::OverBudget(reason)) => return Err(RootError::OverBudget(reason)),
                 Ok(Outcome::Refused(reason)) => return Err(RootError::Internal(reason)),
                 Ok(Outcome::Unknown(reason)) => reason,
-                Err(CallError::NotSent(reason)) => {
+                Err(unsent @ CallError::NotSent(_)) => {
                     self.directory.lost(shard, node);
-                    last_reason = format!("node {node}: {reason}");
+                    trouble = unsent.trouble(node);
                     continue;
                 }
                 Err(CallError::Overloaded(reason)) => return Err(RootError::Overloaded(reason)),
                 Err(CallError::Failed(reason) | CallError::Lost(reason)) => reason,
             };
             self.directory.lost(shard, node);
-            patience.check()?;
+            patience.check_deadline()?;
             return Err(RootError::OutcomeUnknown {
                 shards: vec![shard],
                 reason: format!("node {node} was lost sight of while it wrote: {lost}"),
             });
         }
-        Err(unreachable(vec![shard], &last_reason))
+        Err(patience.over(vec![shard], trouble))
     }
 }
 
