@@ -15,6 +15,7 @@ use super::ShardGroup;
 use super::keeper::Keeper;
 use super::proposer::Proposer;
 use super::shard::{AtOpen, Inner};
+use crate::directory::create_directory;
 use crate::log::GroupLog;
 use crate::machine::{ShardConfig, ShardMachine};
 use crate::network::{Lease, Peers, group_of};
@@ -54,12 +55,10 @@ impl ShardGroups {
         timing: RaftTiming,
         store: StoreOptions,
     ) -> Result<Self, ClusterError> {
-        tokio::fs::create_dir_all(directory)
-            .await
-            .map_err(|error| ClusterError::Storage {
-                path: directory.to_owned(),
-                reason: error.to_string(),
-            })?;
+        create_directory(directory).map_err(|error| ClusterError::Storage {
+            path: directory.to_owned(),
+            reason: error.to_string(),
+        })?;
         Ok(Self {
             host: Arc::new(Host {
                 node,

@@ -11,7 +11,9 @@ use protobuf::well_known_types::BytesValue;
 use raft_engine::{Command, Config, Engine, LogBatch, MessageExt, ReadableSize};
 use tokio::sync::oneshot;
 
+use super::tail::check_last_files;
 use crate::ClusterError;
+use crate::directory::create_directory;
 
 /// A batch is written and synced once it holds this much, whatever is still queued.
 const BATCH_BYTES: usize = 8 << 20;
@@ -53,7 +55,6 @@ struct Write {
     group: u64,
     changes: Vec<Change>,
     bytes: usize,
-    sync: bool,
     written: Written,
 }
 
@@ -95,11 +96,13 @@ impl LogEngine {
             path: directory.to_owned(),
             reason: format!("cannot open the raft log: {reason}"),
         };
-        std::fs::create_dir_all(directory).map_err(|error| storage_error(error.to_string()))?;
+        create_directory(directory).map_err(|error| storage_error(error.to_string()))?;
         let Some(path) = directory.to_str() else {
             return Err(storage_error("its path is not UTF-8".to_owned()));
         };
 
+        check_last_files(directory)
+            .map_err(|(path, reason)| ClusterError::Storage { path, reason })?;
         let config = Config {
             dir: path.to_owned(),
             // The vectors are as good as random: compressing them costs time and saves nothing.
@@ -194,7 +197,7 @@ impl LogEngine {
     }
 
     /// Queues changes of one group, which take effect together and in the order of the calls.
-    pub(super) fn write(&self, group: u64, changes: Vec<Change>, sync: bool, written: Written) {
+    pub(super) fn write(&self, group: u64, changes: Vec<Change>, written: Written) {
         let bytes = changes.iter().map(Change::bytes).sum();
         let Some(queues) = self.queues() else {
             return written(Err("the log is closed".to_owned()));
@@ -203,7 +206,6 @@ impl LogEngine {
             group,
             changes,
             bytes,
-            sync,
             written,
         };
         if let Err(mpsc::SendError(write)) = queues.writes.send(write) {
@@ -222,7 +224,7 @@ impl LogEngine {
             // Nobody waits any more: nothing to tell.
             let _ = sender.send(result);
         };
-        self.write(group, changes, true, Box::new(written));
+        self.write(group, changes, Box::new(written));
         answer
             .await
             .unwrap_or_else(|_| Err("the log's writer has stopped".to_owned()))
@@ -305,10 +307,7 @@ fn write_all(engine: &Engine, queue: &mpsc::Receiver<Write>) {
                 callbacks.extend(writes.into_iter().map(|write| write.written));
                 Err(reason.clone())
             }
-            None => {
-                let sync = writes.iter().any(|write| write.sync);
-                write_batch(engine, writes, sync, &mut callbacks)
-            }
+            None => write_batch(engine, writes, &mut callbacks),
         };
         if let Err(reason) = &result
             && failed.is_none()
@@ -325,7 +324,6 @@ fn write_all(engine: &Engine, queue: &mpsc::Receiver<Write>) {
 fn write_batch(
     engine: &Engine,
     writes: Vec<Write>,
-    sync: bool,
     callbacks: &mut Vec<Written>,
 ) -> Result<(), String> {
     let mut batch = LogBatch::default();
@@ -337,7 +335,8 @@ fn write_batch(
         }
     }
     filled?;
-    match catch_unwind(AssertUnwindSafe(|| engine.write(&mut batch, sync))) {
+    // Always synced, so that only the last batch can be torn: see `tail.rs`.
+    match catch_unwind(AssertUnwindSafe(|| engine.write(&mut batch, true))) {
         Ok(Ok(_bytes)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => Err(panic_message(panic.as_ref())),

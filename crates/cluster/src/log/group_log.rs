@@ -88,6 +88,13 @@ impl<C: GroupConfig> GroupLog<C> {
             })),
         };
         if let Some((first, last)) = engine.span(group) {
+            let expected = log.state().purged.map_or(0, |purged| purged.index + 1);
+            if first > expected {
+                return Err(damaged(format!(
+                    "its log should begin with entry {expected} and begins with entry {first}: \
+                     files of the log are missing"
+                )));
+            }
             let end = end.unwrap_or(u64::MAX).min(last.saturating_add(1));
             if end > first {
                 let last = log
@@ -365,8 +372,7 @@ impl<C: GroupConfig> RaftLogStorage<C> for GroupLog<C> {
             callback.log_io_completed(result.map_err(std::io::Error::other));
         };
         // Queued under the lock, so that the order of the writes is that of the state.
-        self.engine
-            .write(self.group, changes, true, Box::new(written));
+        self.engine.write(self.group, changes, Box::new(written));
         Ok(())
     }
 
@@ -415,8 +421,8 @@ impl<C: GroupConfig> RaftLogStorage<C> for GroupLog<C> {
                 tracing::error!(group, %reason, "cannot purge the raft log");
             }
         };
-        // What a crash brings back is purged again.
-        self.engine.write(group, changes, false, Box::new(written));
+        // Nobody waits for it: what a crash brings back is purged again.
+        self.engine.write(group, changes, Box::new(written));
         Ok(())
     }
 }

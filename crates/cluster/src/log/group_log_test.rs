@@ -278,3 +278,52 @@ async fn a_torn_tail_costs_nothing_that_was_acknowledged() {
             .unwrap();
     }
 }
+
+/// What a log of thirty acknowledged entries reads like once one of its bytes is another.
+async fn read_with_one_byte_changed(position: usize) -> Result<Vec<u64>, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let (engine, mut log) = reopen(directory.path()).await;
+    for index in 0..30 {
+        log.blocking_append([entry(3, index, format!("entry {index}"))])
+            .await
+            .unwrap();
+    }
+    drop((log, engine));
+    let file = directory.path().join("0000000000000001.raftlog");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // The last batch may be torn, which nobody can tell from damage.
+    let last_entry = bytes
+        .windows(8)
+        .rposition(|window| window == b"entry 29")
+        .unwrap();
+    let acknowledged = last_entry - 200;
+    bytes[position % acknowledged] ^= 0x40;
+    std::fs::write(&file, bytes).unwrap();
+
+    let engine = LogEngine::open(directory.path()).map_err(|error| error.to_string())?;
+    let log = GroupLog::<PlacementConfig>::open(&engine, GROUP).await;
+    let mut log = log.map_err(|error| error.to_string())?;
+    let entries = log
+        .try_get_log_entries(..)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(entries.iter().map(|entry| entry.log_id.index).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_never_taken_for_the_end_of_the_log() {
+    let mut noticed = 0;
+    for position in (0..4_000).step_by(23) {
+        match read_with_one_byte_changed(position).await {
+            Err(_) => noticed += 1,
+            Ok(read) => {
+                assert_eq!(
+                    read,
+                    (0..30).collect::<Vec<_>>(),
+                    "after a change of byte {position}"
+                );
+            }
+        }
+    }
+    assert!(noticed > 100, "damage was noticed only {noticed} times");
+}

@@ -9,6 +9,7 @@ mod group_log_test;
 mod record;
 #[cfg(test)]
 mod suite_test;
+mod tail;
 
 pub use engine::LogEngine;
 pub(crate) use entry::{Command, GroupConfig, decode_entry, encode_entry};

@@ -12,6 +12,7 @@ use openraft::{
 use tokio::sync::watch;
 
 use super::placement_file::PlacementCheckpoint;
+use crate::directory::create_directory;
 use crate::log::Command;
 use crate::network::SnapshotSource;
 use crate::{ClusterError, Network, NodeId, PlacementCommand, PlacementMap, PlacementOutcome};
@@ -82,7 +83,7 @@ impl PlacementMachine {
     /// The machine as far as the checkpoint in `directory` goes.
     pub(crate) fn open(directory: PathBuf, network: Network) -> Result<Self, ClusterError> {
         let storage_error = |(path, reason)| ClusterError::Storage { path, reason };
-        std::fs::create_dir_all(&directory)
+        create_directory(&directory)
             .map_err(|error| storage_error((directory.clone(), error.to_string())))?;
         let stored = PlacementCheckpoint::load(&directory).map_err(storage_error)?;
         let current = stored.clone().unwrap_or_default();
