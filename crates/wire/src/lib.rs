@@ -38,7 +38,12 @@ mod tests {
     fn floats_come_back_with_the_same_bits() {
         let values = [0.0, -0.0, 1.5, f32::MIN_POSITIVE / 2.0, f32::MAX, -3.25];
         let back = floats_from_bytes(&floats_to_bytes(&values)).unwrap();
-        let bits = |floats: &[f32]| floats.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let bits = |floats: &[f32]| {
+            floats
+                .iter()
+                .map(|value| value.to_bits())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(bits(&back), bits(&values));
     }
 
