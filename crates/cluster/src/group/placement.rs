@@ -128,7 +128,7 @@ impl PlacementGroup {
         };
         match self.propose(command, FOUNDING).await? {
             PlacementOutcome::Refused { reason } => Err(ClusterError::Refused { reason }),
-            PlacementOutcome::Done | PlacementOutcome::Collection(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -217,6 +217,30 @@ impl PlacementGroup {
                 None => Attempt::Unknown(format!("node {leader} answered nothing")),
             },
             Err(status) => Attempt::Unknown(format!("node {leader}: {}", status.message())),
+        }
+    }
+
+    /// A map that holds everything agreed on before this call, by whichever coordinator. Costs an
+    /// entry in the log: for the few moments in which not knowing would be taken for not being.
+    pub async fn latest_map(&self, deadline: Duration) -> Result<Arc<PlacementMap>, ClusterError> {
+        let until = Instant::now() + deadline;
+        let outcome = self
+            .propose(PlacementCommand::ReadBarrier, deadline)
+            .await?;
+        let PlacementOutcome::AsOf { version } = outcome else {
+            let reason = format!("a read barrier of the placement was answered {outcome:?}");
+            return Err(ClusterError::Refused { reason });
+        };
+        let mut maps = self.map();
+        let caught_up = maps.wait_for(|map| map.version >= version);
+        match timeout_at(until, caught_up).await {
+            Some(Ok(map)) => Ok(Arc::clone(&map)),
+            Some(Err(_)) => Err(ClusterError::Stopped {
+                reason: "the placement group has stopped".to_owned(),
+            }),
+            None => Err(ClusterError::NotReady {
+                reason: "this coordinator lags behind the placement".to_owned(),
+            }),
         }
     }
 

@@ -34,6 +34,9 @@ impl PlacementMap {
                 }
                 PlacementOutcome::Done
             }
+            PlacementCommand::ReadBarrier => PlacementOutcome::AsOf {
+                version: self.version,
+            },
             PlacementCommand::CreateCollection {
                 name,
                 dimension,

@@ -31,6 +31,8 @@ pub enum PlacementCommand {
         /// Where clients reach it.
         http: Option<String>,
     },
+    /// Changes nothing: asks as of which version everything agreed on before it is in the map.
+    ReadBarrier,
     /// Makes a collection unless there is one of that name.
     CreateCollection {
         /// Its name.
@@ -52,6 +54,11 @@ pub enum PlacementOutcome {
     Done,
     /// The collection, made just now or before, whatever its dimension.
     Collection(Collection),
+    /// A map of this version holds everything agreed on before the command.
+    AsOf {
+        /// [`super::PlacementMap::version`].
+        version: u64,
+    },
     /// The map is unchanged.
     Refused {
         /// Why.

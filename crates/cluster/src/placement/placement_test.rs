@@ -200,3 +200,15 @@ fn a_founded_cluster_keeps_its_name() {
     ));
     assert_eq!(map.cluster_id.as_deref(), Some("blue"));
 }
+
+#[test]
+fn a_read_barrier_tells_the_version_and_changes_nothing() {
+    let mut map = PlacementMap::default();
+    let cluster_id = "c1".to_owned();
+    map.apply(&PlacementCommand::FoundCluster { cluster_id });
+    let before = map.clone();
+    let outcome = map.apply(&PlacementCommand::ReadBarrier);
+    let version = before.version;
+    assert_eq!(outcome, PlacementOutcome::AsOf { version });
+    assert_eq!(map, before);
+}

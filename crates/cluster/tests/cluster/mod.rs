@@ -17,7 +17,7 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::TcpIncoming;
 use vectra_cluster::{
     LogEngine, Network, NodeId, PlacementGroup, PlacementMap, RaftService, RaftTiming, ShardGroup,
     ShardGroups, WriteError, placement,
@@ -99,9 +99,12 @@ pub async fn serve(
     let server = tokio::spawn(async move {
         tonic::transport::Server::builder()
             .add_service(service.into_server())
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
-                let _ = stopped.await;
-            })
+            .serve_with_incoming_shutdown(
+                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                async {
+                    let _ = stopped.await;
+                },
+            )
             .await
             .unwrap();
     });
