@@ -73,6 +73,24 @@ impl Root {
         Arc::clone(&self.placement.map().borrow())
     }
 
+    /// The map, with the default collection if there is one. A coordinator that has just started,
+    /// or that did not make the collection itself, may not have heard of it: before it says that
+    /// there is none, it makes sure.
+    async fn map_to_read(&self, patience: Patience) -> Result<Arc<PlacementMap>, RootError> {
+        let map = self.map();
+        if map.collections.contains_key(DEFAULT_COLLECTION) {
+            return Ok(map);
+        }
+        self.placement
+            .latest_map(patience.left())
+            .await
+            .map_err(|error| {
+                unplaced(format!(
+                    "this coordinator cannot tell yet what is stored: {error}"
+                ))
+            })
+    }
+
     /// The dimension that vectors must have, once there is one.
     fn dimension(&self, map: &PlacementMap) -> Option<usize> {
         let existing = map
@@ -116,7 +134,7 @@ impl Root {
                 got: dimension,
             }),
             Ok(PlacementOutcome::Refused { reason }) => Err(unplaced(reason)),
-            Ok(PlacementOutcome::Done) => Err(RootError::Internal(
+            Ok(_) => Err(RootError::Internal(
                 "the placement did not name the collection".to_owned(),
             )),
             Err(error) => {

@@ -19,7 +19,8 @@ impl Root {
         query: SearchQuery,
         deadline: Instant,
     ) -> Result<SearchAnswer, RootError> {
-        let map = self.map();
+        let patience = Patience::until(deadline);
+        let map = self.map_to_read(patience).await?;
         self.check_dimension(&map, query.vector.len())?;
         let Some(collection) = map.collections.get(DEFAULT_COLLECTION) else {
             let certified = query.precision == Precision::Exact;
@@ -29,7 +30,6 @@ impl Root {
             });
         };
 
-        let patience = Patience::until(deadline);
         let mut unanswered = collection.shards.clone();
         let mut hits = Vec::new();
         let mut certified = true;
@@ -83,11 +83,11 @@ impl Root {
 
     /// The vector stored under `id`.
     pub async fn fetch(&self, id: &str, deadline: Instant) -> Result<Option<Vec<f32>>, RootError> {
-        let map = self.map();
+        let patience = Patience::until(deadline);
+        let map = self.map_to_read(patience).await?;
         let Some(shard) = map.shard_of(DEFAULT_COLLECTION, id) else {
             return Ok(None);
         };
-        let patience = Patience::until(deadline);
         let mut trouble = Trouble::default();
         for attempt in 0.. {
             patience.before(attempt).await;

@@ -31,7 +31,7 @@ impl Root {
 
     /// Deletes ids; returns how many of them existed.
     pub async fn delete(&self, ids: Vec<String>, deadline: Instant) -> Result<u64, RootError> {
-        let map = self.map();
+        let map = self.map_to_read(Patience::until(deadline)).await?;
         if !map.collections.contains_key(DEFAULT_COLLECTION) {
             return Ok(0);
         }
