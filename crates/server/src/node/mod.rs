@@ -14,8 +14,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use vectra_cluster::{
     LogEngine, Network, NodeId, PlacementGroup, PlacementMap, RaftService, RaftTiming, ShardGroups,
 };
@@ -34,6 +34,10 @@ use presence::Presence;
 
 /// The largest gRPC message taken: one batch of entries, with room to spare.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Bytes that a peer may send ahead, on a call and on its connection.
+const STREAM_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = 32 << 20;
 
 /// Where the raft log of all groups lies within the data directory.
 const LOG_DIRECTORY: &str = "log";
@@ -224,7 +228,9 @@ async fn serve_http(
 }
 
 async fn serve_grpc(listener: TcpListener, parts: Parts) -> anyhow::Result<()> {
-    let connections = TcpListenerStream::new(tokio::net::TcpListener::from_std(listener)?);
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    // Raft's small messages must not wait to be sent together.
+    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
     let groups = parts.leaf.as_ref().map(|leaf| leaf.groups().clone());
     let placement = parts
         .coordinator
@@ -242,7 +248,8 @@ async fn serve_grpc(listener: TcpListener, parts: Parts) -> anyhow::Result<()> {
         ))
     });
     Server::builder()
-        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .add_service(RaftService::new(groups, placement).into_server())
         .add_optional_service(shard_node)
         .add_optional_service(coordinator)

@@ -17,6 +17,13 @@ use super::{DEFAULT_COLLECTION, IngestBatch, Root, RootError};
 /// Bytes that an id may add to a batch beyond its text: its place in the archive.
 const ID_OVERHEAD: usize = 16;
 
+/// The most that one batch holds. Raft sends an entry within one heartbeat's time or sends it
+/// again, so a larger one would unsettle a slow network; batches of a shard follow each other.
+const BATCH_BYTES: usize = 2 << 20;
+
+// A single vector of 4,096 dimensions with its id fits many times over.
+const _: () = assert!(BATCH_BYTES <= MAX_BATCH_BYTES / 2);
+
 impl Root {
     /// Stores vectors; returns how many. When it returns, they are on stable storage on a
     /// majority of each shard's replicas and every later search finds them.
@@ -163,7 +170,7 @@ fn split_vectors(
         let shard = shard_of(map, &id)?;
         let pending = split.entry(shard).or_default();
         let bytes = id.len() + ID_OVERHEAD + size_of_val(vector);
-        if pending.bytes + bytes > MAX_BATCH_BYTES / 2 {
+        if pending.bytes + bytes > BATCH_BYTES {
             pending.close(dimension);
         }
         pending.bytes += bytes;
@@ -187,7 +194,7 @@ fn split_ids(
         split.entry(shard_of(map, &id)?).or_default().push(id);
     }
     // An id takes at most 512 bytes and its place in the archive.
-    let per_batch = MAX_BATCH_BYTES / 2 / (512 + ID_OVERHEAD);
+    let per_batch = BATCH_BYTES / (512 + ID_OVERHEAD);
     let encode = |ids: &[String]| WriteBatch::Delete { ids: ids.to_vec() }.encode();
     let encoded = split
         .into_iter()
