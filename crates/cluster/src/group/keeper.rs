@@ -76,7 +76,9 @@ impl Keeper {
     fn checkpoint_is_due(&self) -> bool {
         let (bytes, entries) = self.progress.since_checkpoint();
         let grown = self.shard.growing_bytes() >= self.shard.options().seal_bytes;
-        entries > 0 && (grown || bytes >= LOG_BYTES || entries >= LOG_ENTRIES)
+        // One that failed covered entries too, and writes may be waiting for it to succeed.
+        let covers_any = entries > 0 || self.progress.trouble().is_some();
+        covers_any && (grown || bytes >= LOG_BYTES || entries >= LOG_ENTRIES)
     }
 
     /// A leader that stopped between its election and its first entry leads again after a restart,
