@@ -35,9 +35,10 @@ impl Scanner<'_> {
         if self.peek() != Some(b'"') {
             return Err(self.malformed("the name of a field in quotes"));
         }
-        let (line, column) = self.position(self.offset());
+        let start = self.offset();
         let name = self.string()?;
         let Some(index) = known.iter().position(|field| *field == name) else {
+            let (line, column) = self.position(start);
             let detail = format!(
                 "line {line}, column {column}: there is no field {:?}; this request takes {}",
                 shortened(&name),
@@ -48,6 +49,7 @@ impl Scanner<'_> {
         match seen.get_mut(index) {
             Some(seen) if !*seen => *seen = true,
             _ => {
+                let (line, column) = self.position(start);
                 let detail =
                     format!("line {line}, column {column}: the field {name:?} is given twice");
                 return Err(Problem::new(ProblemKind::DuplicateField, detail).at(line, column));

@@ -27,7 +27,7 @@ impl Scanner<'_> {
             Some(b'-' | b'0'..=b'9') => {
                 let number = self.number()?;
                 let (line, column) = self.position(number.start);
-                let text = super::fields::shortened(number.text);
+                let text = super::fields::shortened(self.text_of(&number));
                 let detail = format!(
                     "line {line}, column {column}: ids[{index}] must be a text, not a number; \
                      quote it: \"{text}\""

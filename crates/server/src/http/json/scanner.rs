@@ -3,15 +3,6 @@
 use crate::http::problem::Problem;
 use crate::http::problem_kind::ProblemKind;
 
-/// A number as it is written, its grammar checked.
-pub(super) struct Number<'a> {
-    pub(super) text: &'a str,
-    /// Whether it is digits only, perhaps with a minus.
-    pub(super) is_integer: bool,
-    /// Where it begins.
-    pub(super) start: usize,
-}
-
 /// A place in a JSON text.
 pub(super) struct Scanner<'a> {
     text: &'a str,
@@ -43,8 +34,26 @@ impl<'a> Scanner<'a> {
     }
 
     /// Byte offset of the next unread byte.
+    #[inline]
     pub(super) fn offset(&self) -> usize {
         self.at
+    }
+
+    /// The whole text.
+    #[inline]
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// A part of the text; empty if there is no such part.
+    pub(super) fn text_between(&self, start: usize, end: usize) -> &'a str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// Goes on at this byte.
+    #[inline]
+    pub(super) fn skip_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// How many bytes are still to be read.
@@ -94,54 +103,6 @@ impl<'a> Scanner<'a> {
         } else {
             Err(self.malformed(expected))
         }
-    }
-
-    /// Reads a number. The caller has seen a digit or a minus.
-    #[inline]
-    pub(super) fn number(&mut self) -> Result<Number<'a>, Problem> {
-        let bytes = self.text.as_bytes();
-        let start = self.at;
-        let mut at = start;
-        let digits = |mut at: usize| {
-            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-                at += 1;
-            }
-            at
-        };
-        at += usize::from(bytes.get(at) == Some(&b'-'));
-        let first = at;
-        at = digits(at);
-        if at == first {
-            return Err(self.malformed_at(at, "a digit"));
-        }
-        if bytes.get(first) == Some(&b'0') && at > first + 1 {
-            return Err(self.malformed_at(first + 1, "no digit after a leading zero"));
-        }
-        let mut is_integer = true;
-        if bytes.get(at) == Some(&b'.') {
-            is_integer = false;
-            let fraction = at + 1;
-            at = digits(fraction);
-            if at == fraction {
-                return Err(self.malformed_at(at, "a digit after the point"));
-            }
-        }
-        if matches!(bytes.get(at), Some(b'e' | b'E')) {
-            is_integer = false;
-            at += 1;
-            at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
-            let exponent = at;
-            at = digits(exponent);
-            if at == exponent {
-                return Err(self.malformed_at(at, "a digit in the exponent"));
-            }
-        }
-        self.at = at;
-        Ok(Number {
-            text: self.text.get(start..at).unwrap_or_default(),
-            is_integer,
-            start,
-        })
     }
 
     /// Reads a text. The caller has seen its opening quote.

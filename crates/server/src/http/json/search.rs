@@ -61,7 +61,7 @@ impl Scanner<'_> {
         let number = self.number()?;
         let allowed = 1..=MAX_K;
         let k = if number.is_integer {
-            number.text.parse().ok()
+            self.text_of(&number).parse().ok()
         } else {
             None
         };
@@ -69,7 +69,7 @@ impl Scanner<'_> {
             let (line, column) = self.position(number.start);
             let detail = format!(
                 "k must be a whole number from 1 to {MAX_K}, not {}",
-                shortened(number.text)
+                shortened(self.text_of(&number))
             );
             Problem::new(ProblemKind::InvalidK, detail)
                 .at(line, column)
@@ -81,11 +81,12 @@ impl Scanner<'_> {
         if self.peek() != Some(b'"') {
             return Err(self.wrong_type("precision", "\"exact\" or \"sq8\""));
         }
-        let (line, column) = self.position(self.offset());
+        let start = self.offset();
         match self.string()?.as_ref() {
             "exact" => Ok(Precision::Exact),
             "sq8" => Ok(Precision::Sq8),
             other => {
+                let (line, column) = self.position(start);
                 let detail = format!(
                     "line {line}, column {column}: precision must be \"exact\" or \"sq8\", not {:?}",
                     shortened(other)

@@ -1,12 +1,11 @@
 //! Arrays of numbers, read into flat float32.
 
+use super::fields::shortened;
+use super::number::Number;
 use super::scanner::Scanner;
 use crate::config::MAX_DIMENSION;
 use crate::http::problem::Problem;
 use crate::http::problem_kind::ProblemKind;
-
-/// The most digits whose every number a float32 holds exactly: 10^7 < 2^24.
-const EXACT_DIGITS: usize = 7;
 
 /// Which vector of a request is read, for messages.
 #[derive(Clone, Copy)]
@@ -42,14 +41,7 @@ impl Scanner<'_> {
             let problem = self.wrong_type(&place.name(), "an array of numbers");
             return Err(place.mark(problem));
         }
-        let dimension = self.array(|scanner, position| {
-            let value = scanner.value(place, position)?;
-            // What is too long is counted to its end but not kept.
-            if position < MAX_DIMENSION {
-                out.push(value);
-            }
-            Ok(())
-        })?;
+        let dimension = self.values(place, out)?;
         if dimension == 0 {
             let detail = format!("{} has no values; a vector has at least one", place.name());
             let problem = Problem::new(ProblemKind::WrongDimension, detail).got(0);
@@ -68,29 +60,54 @@ impl Scanner<'_> {
         Ok(dimension)
     }
 
+    /// Reads the array itself. Like `array`, but the loop in which servers spend their ingests.
+    fn values(&mut self, place: Place, out: &mut Vec<f32>) -> Result<usize, Problem> {
+        self.expect(b'[', "'['")?;
+        if self.take(b']') {
+            return Ok(0);
+        }
+        let mut count = 0;
+        loop {
+            let value = self.value(place, count)?;
+            // What is too long is counted to its end but not kept.
+            if count < MAX_DIMENSION {
+                out.push(value);
+            }
+            count += 1;
+            match self.peek() {
+                Some(b',') => self.skip_to(self.offset() + 1),
+                Some(b']') => {
+                    self.skip_to(self.offset() + 1);
+                    return Ok(count);
+                }
+                _ => return Err(self.malformed("',' or ']'")),
+            }
+        }
+    }
+
     #[inline]
     fn value(&mut self, place: Place, position: usize) -> Result<f32, Problem> {
         if !self.is_at_number() {
             return Err(self.not_a_number(place, position));
         }
         let number = self.number()?;
-        let value = if number.is_integer && number.text.len() <= EXACT_DIGITS {
-            small_integer(number.text)
-        } else {
-            // The grammar of JSON is a part of Rust's, which rounds to the nearest float32.
-            number.text.parse::<f32>().unwrap_or(f32::NAN)
-        };
+        let value = self.nearest_f32(&number);
         if value.is_finite() {
             return Ok(value);
         }
+        Err(self.beyond_float32(place, position, &number))
+    }
+
+    #[cold]
+    fn beyond_float32(&self, place: Place, position: usize, number: &Number) -> Problem {
         let (line, column) = self.position(number.start);
         let detail = format!(
             "line {line}, column {column}: {}[{position}] is {}, which a 32-bit float cannot hold; \
              values must be finite and below 3.4e38",
             place.name(),
-            super::fields::shortened(number.text)
+            shortened(self.text_of(number))
         );
-        Err(place.mark(not_finite(detail, position).at(line, column)))
+        place.mark(not_finite(detail, position).at(line, column))
     }
 
     #[cold]
@@ -115,17 +132,4 @@ impl Scanner<'_> {
 
 fn not_finite(detail: String, position: usize) -> Problem {
     Problem::new(ProblemKind::NotFinite, detail).position(position)
-}
-
-/// The float32 of few digits, perhaps with a minus. `-0` is the negative zero.
-#[inline]
-fn small_integer(text: &str) -> f32 {
-    let (digits, sign) = match text.strip_prefix('-') {
-        Some(digits) => (digits, -1.0),
-        None => (text, 1.0),
-    };
-    let whole = digits
-        .bytes()
-        .fold(0_u32, |whole, digit| whole * 10 + u32::from(digit - b'0'));
-    whole as f32 * sign
 }
