@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+#[cfg(target_os = "linux")]
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use tempfile::TempDir;
 
 use crate::address;
@@ -263,6 +265,20 @@ impl Vectra {
     /// Lets it go on (SIGCONT).
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Lets it open no further file or connection, or as many as at its start again.
+    #[cfg(target_os = "linux")]
+    pub fn may_open_files(&self, allowed: bool) {
+        let child = self.child.as_ref().expect("it runs");
+        let pid = Some(Pid::from_child(child));
+        let own = getrlimit(Resource::Nofile);
+        let current = if allowed { own.current } else { Some(0) };
+        let limit = Rlimit {
+            current,
+            maximum: own.maximum,
+        };
+        prlimit(pid, Resource::Nofile, limit).expect("a limit of a process of ours");
     }
 
     fn signal(&self, signal: Signal) {

@@ -28,5 +28,7 @@ mod search_equals_the_oracle;
 mod the_api_documents_itself;
 mod the_last_write_of_an_id_wins;
 mod the_published_examples_run_unchanged;
+#[cfg(target_os = "linux")]
+mod trouble_with_files_passes;
 mod unreachable_shards_are_named;
 mod vectors_come_back_bit_for_bit;
