@@ -157,7 +157,9 @@ impl<C: GroupConfig> GroupLog<C> {
         end: u64,
         limit: usize,
     ) -> Result<Vec<Entry<C>>, String> {
-        let records = self.engine.read(self.group, first, end, limit).await?;
+        let in_log = |reason| format!("{}: {reason}", self.engine.directory().display());
+        let read = self.engine.read(self.group, first, end, limit).await;
+        let records = read.map_err(in_log)?;
         records.into_iter().map(decode_entry::<C>).collect()
     }
 

@@ -4,6 +4,7 @@ mod announce;
 mod founding;
 mod greeting;
 mod identity;
+mod open_files;
 mod presence;
 mod shutdown;
 
@@ -45,6 +46,7 @@ const LOG_DIRECTORY: &str = "log";
 /// Runs one process until it is told to stop, or may not go on.
 pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     let stop = shutdown::signal()?;
+    open_files::raise_limit();
     let http_listener = bind(config.http.listen, "--listen")?;
     let grpc_listener = bind(config.grpc.listen, "--grpc-listen")?;
     let data = Arc::new(DataDirectory::open(&config.data_dir, config.data_slots)?);
