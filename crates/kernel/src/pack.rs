@@ -1,7 +1,10 @@
 use crate::blocks::{GROUP_DIMENSIONS, groups};
 
-/// The most queries of a pack: with 4 blocks of rows they fill 24 of the 32 registers with sums.
-pub(crate) const PACK_QUERIES: usize = 6;
+/// The most queries of a pack: their sums fill 24 of the 32 registers of AVX-512.
+pub(crate) const PACK_QUERIES: usize = 24;
+
+/// The widths that a pack can have; fewer queries leave places empty.
+const WIDTHS: [usize; 5] = [1, 4, 8, 16, PACK_QUERIES];
 
 /// No integer score is farther from 0 than 4096 · 127 · 127 < 2²⁷, so a floor clamped to this keeps
 /// its meaning, and a score minus it stays within 32 bits.
@@ -10,8 +13,10 @@ const FARTHEST_FLOOR: i32 = 1 << 30;
 /// A few queries side by side, as a tile multiplies them.
 pub(crate) struct Pack {
     count: usize,
+    width: usize,
     groups: usize,
-    /// Group by group, each query's 4 codes in one word, the first in its lowest byte.
+    /// Group by group, each query's 4 codes in one word, the first in its lowest byte; 0
+    /// in the places left empty.
     words: Vec<i32>,
     /// Query by query, filled up with zeros to whole groups.
     rows: Vec<i8>,
@@ -34,15 +39,17 @@ impl Pack {
             rows.resize(count * padded, 0);
             *start = -128 * codes.iter().map(|&code| i32::from(code)).sum::<i32>();
         }
-        assert!(count > 0, "a pack of no queries");
-        let mut words = vec![0; groups * count];
+        let fits = WIDTHS.into_iter().find(|&width| width >= count);
+        let width = fits.unwrap_or(PACK_QUERIES);
+        let mut words = vec![0; groups * width];
         for (query, codes) in rows.chunks_exact(padded).enumerate() {
             for (group, codes) in codes.as_chunks::<GROUP_DIMENSIONS>().0.iter().enumerate() {
-                words[group * count + query] = i32::from_le_bytes(codes.map(i8::cast_unsigned));
+                words[group * width + query] = i32::from_le_bytes(codes.map(i8::cast_unsigned));
             }
         }
         Self {
             count,
+            width,
             groups,
             words,
             rows,
@@ -54,12 +61,17 @@ impl Pack {
         self.count
     }
 
+    /// The number of places, `count` of them taken.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
     /// The lines of a block that these queries fit.
     pub(crate) fn groups(&self) -> usize {
         self.groups
     }
 
-    /// `groups` × `count` words.
+    /// `groups` × `width` words.
     pub(crate) fn words(&self) -> &[i32] {
         &self.words
     }
@@ -80,6 +92,7 @@ impl Pack {
 pub(crate) struct Floors([i32; PACK_QUERIES]);
 
 impl Floors {
+    /// Of queries that want to hear of no row.
     pub(crate) fn new() -> Self {
         Self([FARTHEST_FLOOR; PACK_QUERIES])
     }

@@ -1,11 +1,11 @@
-use crate::arch::{Hits, Kernel, TILE_BLOCKS};
+use crate::arch::{Hit, Hits, Kernel};
 use crate::blocks::{BLOCK_ROWS, LINE_BYTES, groups};
 use crate::instruction_set::chosen;
 use crate::pack::{Floors, PACK_QUERIES, Pack};
 use crate::{Codes, FoldedQuery, Rider, TopRows};
 
-/// Codes that stay in the cache nearest to the core while every pack of queries passes over them.
-const CHUNK_BYTES: usize = 16 << 10;
+/// Codes that stay in a core's own cache while every pack of queries passes over them.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// Offers every live row to `top`, lower rows first.
 ///
@@ -68,11 +68,7 @@ pub(crate) fn top_many(kernel: &Kernel, codes: Codes<'_>, riders: &mut [Rider<'_
         codes.rows().max(1)
     } else {
         let block_bytes = groups(codes.dimension()) * LINE_BYTES;
-        // Whole tiles, as a part of one costs more per row.
-        (CHUNK_BYTES / block_bytes)
-            .next_multiple_of(TILE_BLOCKS)
-            .max(TILE_BLOCKS)
-            * BLOCK_ROWS
+        (CHUNK_BYTES / block_bytes).max(1) * BLOCK_ROWS
     };
 
     let mut hits = Hits::new();
@@ -95,17 +91,19 @@ fn ride(
     for (query, rider) in riders.iter().enumerate() {
         floors.set(query, rider.top.floor());
     }
-    let mut block = 0;
-    while let Some(next) = kernel.find(chunk.blocks, pack, &floors, block, hits) {
-        for (query, rider) in riders.iter_mut().enumerate() {
-            for (score, row) in chunk.rows_hit(hits, query, floors.get(query)) {
-                if (rider.is_live)(row) {
-                    rider.top.offer(score, row);
-                }
+    let mut next = Some(0);
+    while let Some(block) = next {
+        next = kernel.find(chunk.blocks, pack, &floors, block, hits);
+        for hit in hits.drain() {
+            let Some(row) = chunk.row(hit) else { continue };
+            let rider = &mut riders[hit.query];
+            if (rider.is_live)(row) {
+                rider.top.offer(hit.excess + floors.get(hit.query), row);
             }
+        }
+        for (query, rider) in riders.iter().enumerate() {
             floors.set(query, rider.top.floor());
         }
-        block = next;
     }
 }
 
@@ -122,11 +120,14 @@ pub(crate) fn above(
     floors.set(0, floor);
     let mut hits = Hits::new();
     for chunk in Chunk::all(codes, codes.rows().max(1)) {
-        let mut block = 0;
-        while let Some(next) = kernel.find(chunk.blocks, &pack, &floors, block, &mut hits) {
-            let rows = chunk.rows_hit(&hits, 0, floors.get(0));
-            found.extend(rows.filter(|&(_, row)| is_live(row)));
-            block = next;
+        let mut next = Some(0);
+        while let Some(block) = next {
+            next = kernel.find(chunk.blocks, &pack, &floors, block, &mut hits);
+            for hit in hits.drain() {
+                if let Some(row) = chunk.row(hit).filter(|&row| is_live(row)) {
+                    found.push((hit.excess + floors.get(hit.query), row));
+                }
+            }
         }
     }
 }
@@ -165,22 +166,9 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    /// The rows of a tile that reached the floor of a query, as (score, row), lower rows first.
-    fn rows_hit<'b>(
-        &self,
-        hits: &'b Hits,
-        query: usize,
-        floor: i32,
-    ) -> impl Iterator<Item = (i32, u32)> + use<'b> {
-        let first_row = self.first_row + hits.first_block * BLOCK_ROWS;
-        let rows = self.end_row - first_row;
-        let inside = if rows < 64 { (1 << rows) - 1 } else { u64::MAX };
-        let mut mask = hits.masks[query] & inside;
-        let excess = &hits.excess[query];
-        std::iter::from_fn(move || {
-            let row = (mask != 0).then(|| mask.trailing_zeros() as usize)?;
-            mask &= mask - 1;
-            Some((excess[row] + floor, (first_row + row) as u32))
-        })
+    /// The row of the segment; `None` for one that only fills the last block.
+    fn row(&self, hit: Hit) -> Option<u32> {
+        let row = self.first_row + hit.row;
+        (row < self.end_row).then_some(row as u32)
     }
 }

@@ -122,7 +122,7 @@ proptest! {
         rows in 0usize..200,
         seed: u64,
         coarse: bool,
-        capacities in prop::collection::vec(0usize..80, 0..20),
+        capacities in prop::collection::vec(0usize..80, 0..30),
         dead_every in 2u32..9,
         floor_from in 0usize..200,
     ) {
@@ -170,9 +170,9 @@ proptest! {
 
 #[test]
 fn many_rows_shared_in_chunks_are_the_naive_scan() {
-    let rows = random_rows(37, 5000, 3, false);
+    let rows = random_rows(101, 6000, 3, false);
     let codes = rows.as_codes();
-    let queries: Vec<FoldedQuery> = (0..14).map(|n| random_query(codes, n, false)).collect();
+    let queries: Vec<FoldedQuery> = (0..43).map(|n| random_query(codes, n, false)).collect();
     on_every_kernel(|kernel| {
         let mut tops = vec![TopRows::new(30); queries.len()];
         let mut riders: Vec<Rider<'_>> = queries

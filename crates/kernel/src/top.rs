@@ -16,7 +16,7 @@ pub struct TopRows {
 }
 
 /// Fewer rows than this beyond the capacity are not worth a selection.
-const LEAST_BEYOND: usize = 64;
+const LEAST_BEYOND: usize = 16;
 
 /// Most rows that room is made for before they come.
 const MOST_ROOM: usize = 1 << 14;
@@ -25,7 +25,7 @@ impl TopRows {
     /// Keeps at most so many rows.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let most_gathered = capacity.saturating_add(capacity.max(LEAST_BEYOND));
+        let most_gathered = capacity.saturating_add((capacity / 2).max(LEAST_BEYOND));
         Self {
             capacity,
             gathered: Vec::with_capacity(most_gathered.min(MOST_ROOM)),

@@ -12,34 +12,65 @@ mod simsimd;
 use crate::blocks::{BLOCK_ROWS, LINE_BYTES};
 use crate::pack::{Floors, PACK_QUERIES, Pack};
 
-/// The most blocks that a tile spans.
-pub(crate) const TILE_BLOCKS: usize = 4;
-
-/// The most rows that a tile spans.
-pub(crate) const TILE_ROWS: usize = TILE_BLOCKS * BLOCK_ROWS;
-
-/// The rows of one tile that reached the floor of a query.
-pub(crate) struct Hits {
-    /// The first block of the tile.
-    pub(crate) first_block: usize,
-    /// Per query, bit r for row r of the tile.
-    pub(crate) masks: [u64; PACK_QUERIES],
-    /// Per query and row of the tile, score − floor. Only meaningful where the mask has a bit.
-    pub(crate) excess: [[i32; TILE_ROWS]; PACK_QUERIES],
+/// A row that reached the floor of a query.
+#[derive(Clone, Copy)]
+pub(crate) struct Hit {
+    /// Which of the pack.
+    pub(crate) query: usize,
+    /// Counted from the first row of the blocks; may be one that only fills the last block.
+    pub(crate) row: usize,
+    /// Score − floor.
+    pub(crate) excess: i32,
 }
 
+/// The rows that a kernel found.
+pub(crate) struct Hits(Vec<Hit>);
+
 impl Hits {
+    /// A kernel stops at so many, since they may raise the floors.
+    const ENOUGH: usize = 32;
+
     pub(crate) fn new() -> Self {
-        Self {
-            first_block: 0,
-            masks: [0; PACK_QUERIES],
-            excess: [[0; TILE_ROWS]; PACK_QUERIES],
+        Self(Vec::with_capacity(Self::ENOUGH + BLOCK_ROWS * PACK_QUERIES))
+    }
+
+    /// Takes out what was found; of each query, lower rows first.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Hit> {
+        self.0.drain(..)
+    }
+
+    /// Writes down the rows of a block in a mask, row 0 in its lowest bit.
+    #[inline]
+    fn note(&mut self, block: usize, query: usize, mask: u16, excess: &[i32; BLOCK_ROWS]) {
+        let mut mask = mask;
+        while mask != 0 {
+            let row = mask.trailing_zeros() as usize % BLOCK_ROWS;
+            self.0.push(Hit {
+                query,
+                row: block * BLOCK_ROWS + row,
+                excess: excess[row],
+            });
+            mask &= mask - 1;
         }
+    }
+
+    /// The same, of the rows whose excess is not negative.
+    #[inline(always)]
+    fn note_reached(&mut self, block: usize, query: usize, excess: &[i32; BLOCK_ROWS]) {
+        let mut mask = 0;
+        for (row, &excess) in excess.iter().enumerate() {
+            mask |= u16::from(excess >= 0) << row;
+        }
+        self.note(block, query, mask, excess);
+    }
+
+    fn are_enough(&self) -> bool {
+        self.0.len() >= Self::ENOUGH
     }
 }
 
-/// Looks through the blocks of the slice from a block on for the next tile in which a row reaches
-/// the floor of its query, writes it down and returns the block to go on from; `None` at the end.
+/// Notes the rows that reach the floor of their query, from a block of the slice on, until there are
+/// enough hits; then returns the block to go on from, or `None` at the end.
 ///
 /// Its caller guarantees that the CPU has the instructions, and that the slice is whole blocks of
 /// the pack's groups.
@@ -57,7 +88,7 @@ impl Kernel {
         self.name
     }
 
-    /// The next tile of the blocks with a hit, from a block on; returns the block to go on from.
+    /// Looks for hits from a block of the slice on; returns the block to go on from, `None` at the end.
     #[allow(unsafe_code)]
     pub(crate) fn find(
         &self,
@@ -112,29 +143,24 @@ pub(crate) fn available() -> Vec<Kernel> {
     kernels
 }
 
-/// Block by block, for kernels without tiles: `score` writes score − floor for each query and row of
+/// Block by block, for kernels in plain Rust: `score` writes score − floor for each query and row of
 /// one block.
 fn find_by_block(
     blocks: &[u8],
     pack: &Pack,
     from: usize,
     hits: &mut Hits,
-    mut score: impl FnMut(&[u8], &mut [[i32; TILE_ROWS]; PACK_QUERIES]),
+    mut score: impl FnMut(&[u8], &mut [[i32; BLOCK_ROWS]]),
 ) -> Option<usize> {
+    let mut excess = [[0; BLOCK_ROWS]; PACK_QUERIES];
+    let excess = &mut excess[..pack.count()];
     let blocks = blocks.chunks_exact(pack.groups() * LINE_BYTES);
     for (number, block) in blocks.enumerate().skip(from) {
-        score(block, &mut hits.excess);
-        let mut any = 0;
-        let queries = hits.excess.iter().zip(&mut hits.masks);
-        for (excess, mask) in queries.take(pack.count()) {
-            *mask = 0;
-            for (row, &excess) in excess.iter().take(BLOCK_ROWS).enumerate() {
-                *mask |= u64::from(excess >= 0) << row;
-            }
-            any |= *mask;
+        score(block, excess);
+        for (query, excess) in excess.iter().enumerate() {
+            hits.note_reached(number, query, excess);
         }
-        if any != 0 {
-            hits.first_block = number;
+        if hits.are_enough() {
             return Some(number + 1);
         }
     }

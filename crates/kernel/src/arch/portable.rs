@@ -15,14 +15,12 @@ pub(super) fn find(
 ) -> Option<usize> {
     let starts = pack.starts(floors);
     find_by_block(blocks, pack, from, hits, |block, excess| {
-        let queries = excess.iter_mut().zip(starts).take(pack.count());
-        for (query, (excess, start)) in queries.enumerate() {
-            let mut sums = [start; BLOCK_ROWS];
-            let words = pack.words().iter().skip(query).step_by(pack.count());
+        for (query, (sums, start)) in excess.iter_mut().zip(starts).enumerate() {
+            *sums = [start; BLOCK_ROWS];
+            let words = pack.words().iter().skip(query).step_by(pack.width());
             for (line, &word) in block.as_chunks::<LINE_BYTES>().0.iter().zip(words) {
-                add_products(line, word, &mut sums);
+                add_products(line, word, sums);
             }
-            excess[..BLOCK_ROWS].copy_from_slice(&sums);
         }
     })
 }
