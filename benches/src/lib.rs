@@ -5,4 +5,5 @@
 pub mod certified;
 pub mod machine;
 pub mod npy;
+pub mod peak;
 pub mod timing;

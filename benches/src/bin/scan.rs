@@ -11,12 +11,15 @@ use anyhow::{Result, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vectra_benches::timing::{measure_in_turns, median, milliseconds};
-use vectra_benches::{certified, machine, npy};
-use vectra_kernel::{Codes, FoldedQuery, QuantizedRows, Query, TopRows, scan_top};
+use vectra_benches::{certified, machine, npy, peak};
+use vectra_kernel::{
+    Codes, FoldedQuery, QuantizedRows, Query, Rider, TopRows, scan_top, scan_top_many,
+};
 
 const K: usize = 10;
 const SLACK: usize = 246;
 const TURNS: usize = 31;
+const SHARED_TURNS: usize = 15;
 
 fn main() -> Result<()> {
     ensure!(
@@ -50,6 +53,7 @@ fn main() -> Result<()> {
         rows as f64 / quantising.as_secs_f64(),
         size_of_val(&input.base[..]) as f64 / quantising.as_secs_f64() / 1e9,
     );
+    shared(&quantized, &queries);
     answers(&input, codes, &queries);
     Ok(())
 }
@@ -131,6 +135,81 @@ fn speed(input: &Input, quantized: &QuantizedRows, queries: &[Query]) {
     );
 }
 
+/// Prints what many queries aboard one scan cost, against what the multiplier alone could do.
+fn shared(quantized: &QuantizedRows, queries: &[Query]) {
+    let codes = quantized.as_codes();
+    let halves = halves(quantized);
+    let folded: Vec<FoldedQuery> = queries.iter().map(|query| query.fold(codes)).collect();
+    let aboard =
+        |count: usize| -> Vec<&FoldedQuery> { folded.iter().cycle().take(count).collect() };
+    let (few, many) = (aboard(64), aboard(96));
+    let both = |queries: &[&FoldedQuery], capacity: usize| {
+        black_box(in_parallel(
+            || scanned_together(halves[0], queries, capacity),
+            || scanned_together(halves[1], queries, capacity),
+        ));
+    };
+    let mut peaks = Vec::new();
+    let [few_deep, few_short, many_deep, many_short, _] = measure_in_turns(
+        SHARED_TURNS,
+        [
+            &mut || both(&few, K + SLACK),
+            &mut || both(&few, K),
+            &mut || both(&many, K + SLACK),
+            &mut || both(&many, K),
+            &mut || {
+                let peak = peak::multiply_adds_per_second;
+                let (a, b) = in_parallel(peak, peak);
+                peaks.extend(a.zip(b).map(|(a, b)| a + b));
+            },
+        ],
+    );
+
+    let peak = peaks.into_iter().max_by(f64::total_cmp);
+    let peak_queries = peak.map(|peak| peak / (codes.rows() * codes.dimension()) as f64);
+    let share = |queries_per_second: f64| {
+        peak_queries.map_or_else(String::new, |peak| {
+            format!("{:.2}", queries_per_second / peak)
+        })
+    };
+    println!("\n| what, 2 threads | × VPDPBUSD peak | fastest | median of {SHARED_TURNS} |");
+    println!("| --- | --- | --- | --- |");
+    for (count, capacity, times) in [
+        (few.len(), K + SLACK, few_deep),
+        (few.len(), K, few_short),
+        (many.len(), K + SLACK, many_deep),
+        (many.len(), K, many_short),
+    ] {
+        let fastest = count as f64 / times.fastest.as_secs_f64();
+        let median = count as f64 / times.median.as_secs_f64();
+        println!(
+            "| {count} queries aboard, {capacity} rows kept | {} | {fastest:.0} queries/s | {median:.0} queries/s |",
+            share(fastest),
+        );
+    }
+    if let (Some(peak), Some(queries)) = (peak, peak_queries) {
+        println!(
+            "| VPDPBUSD on registers alone | 1 | {queries:.0} queries/s, {:.0} GMAC/s | |",
+            peak / 1e9
+        );
+    }
+}
+
+fn scanned_together(codes: Codes<'_>, queries: &[&FoldedQuery], capacity: usize) -> Option<i32> {
+    let mut tops = vec![TopRows::new(capacity); queries.len()];
+    let mut riders: Vec<Rider<'_>> = queries
+        .iter()
+        .zip(&mut tops)
+        .map(|(query, top)| Rider {
+            query,
+            is_live: &|_| true,
+            top,
+        })
+        .collect();
+    scan_top_many(codes, &mut riders);
+    tops.iter().filter_map(TopRows::threshold).max()
+}
+
 /// Prints how good the integer ranking is, and what the proof takes.
 fn answers(input: &Input, codes: Codes<'_>, queries: &[Query]) {
     let (mut rescored, mut again, mut plain_found, mut proven_found) = (Vec::new(), 0, 0, 0);
@@ -199,20 +278,16 @@ fn read(bytes: &[u8]) -> u64 {
     sums.iter().fold(0, |all, sum| all ^ sum)
 }
 
-/// The first and the second half of the rows.
+/// The first and the second half of the rows, parted between two blocks of 16.
 fn halves(quantized: &QuantizedRows) -> [Codes<'_>; 2] {
     let (dimension, rows) = (quantized.dimension(), quantized.rows());
-    let (first, second) = quantized.codes_bytes().split_at(rows / 2 * dimension);
-    [first, second].map(|bytes| {
+    let first_rows = (rows / 2).next_multiple_of(16).min(rows);
+    let bytes = quantized.codes_bytes();
+    let (first, second) = bytes.split_at(Codes::encoded_len(dimension, first_rows));
+    [(first, first_rows), (second, rows - first_rows)].map(|(bytes, rows)| {
         let (alphas, residual_norm) = (quantized.alphas(), quantized.residual_norm());
-        Codes::new(
-            dimension,
-            bytes.len() / dimension,
-            alphas,
-            residual_norm,
-            bytes,
-        )
-        .unwrap_or_else(|error| unreachable!("halves of valid codes are valid: {error}"))
+        Codes::new(dimension, rows, alphas, residual_norm, bytes)
+            .unwrap_or_else(|error| unreachable!("halves of valid codes are valid: {error}"))
     })
 }
 

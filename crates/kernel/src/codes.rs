@@ -1,17 +1,19 @@
-use crate::MAX_DIMENSION;
 use crate::error::LayoutError;
+use crate::{MAX_DIMENSION, blocks};
 
 /// The int8 rows of one segment, borrowed from memory or from a mapped file.
 ///
-/// The layout is row-major: row r is the `dimension` bytes from r · `dimension` on, each a signed
-/// code in -127…127.
+/// The layout is blocks of 16 rows. With G = ⌈dimension / 4⌉, a block is G lines of 64 bytes, and byte
+/// 4·r + j of line g is the code of dimension 4·g + j of row r of the block, plus 128. What is beyond
+/// the last row or dimension is the code 0, the byte 128. Codes are in -127…127. The scan is fastest
+/// where the bytes begin at a multiple of 64 in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Codes<'a> {
     dimension: usize,
     rows: usize,
     alphas: &'a [f32],
     residual_norm: f32,
-    codes: &'a [i8],
+    blocks: &'a [u8],
 }
 
 impl<'a> Codes<'a> {
@@ -62,7 +64,7 @@ impl<'a> Codes<'a> {
             rows,
             alphas,
             residual_norm,
-            codes: bytemuck::cast_slice(codes),
+            blocks: codes,
         })
     }
 
@@ -72,21 +74,21 @@ impl<'a> Codes<'a> {
         rows: usize,
         alphas: &'a [f32],
         residual_norm: f32,
-        codes: &'a [i8],
+        blocks: &'a [u8],
     ) -> Self {
         Self {
             dimension,
             rows,
             alphas,
             residual_norm,
-            codes,
+            blocks,
         }
     }
 
-    /// The bytes that the codes of so many rows take.
+    /// The bytes that the codes of so many rows take: ⌈rows / 16⌉ · ⌈dimension / 4⌉ · 64.
     #[must_use]
     pub fn encoded_len(dimension: usize, rows: usize) -> usize {
-        dimension.saturating_mul(rows)
+        blocks::encoded_len(dimension, rows)
     }
 
     /// The number of codes per row.
@@ -113,8 +115,8 @@ impl<'a> Codes<'a> {
         self.residual_norm
     }
 
-    /// The rows one after the other.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &'a [i8])> + use<'a> {
-        (0..).zip(self.codes.chunks_exact(self.dimension))
+    /// The blocks, as laid out above.
+    pub(crate) fn blocks(&self) -> &'a [u8] {
+        self.blocks
     }
 }

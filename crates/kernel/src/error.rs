@@ -50,7 +50,7 @@ pub enum LayoutError {
         /// Its value.
         got: f32,
     },
-    /// The codes are not rows × dimension bytes.
+    /// The codes are not as many bytes as the shape takes.
     #[error("{got} bytes of codes were given where {rows} rows of {dimension} take {expected}")]
     CodesLength {
         /// The dimension.

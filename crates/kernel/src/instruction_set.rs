@@ -1,33 +1,57 @@
 use std::env;
 use std::sync::OnceLock;
 
-use simsimd::capabilities;
+use crate::arch::{self, Kernel};
 
-/// What `VECTRA_ISA` and [`instruction_set`] call the plain loop that runs on any CPU.
-pub(crate) const PORTABLE: &str = "portable";
-
-/// The instructions that the scan runs on this CPU: `avx512-vnni`, `avx2`, `neon-i8` or `portable`.
+/// The instructions that the scan runs on this CPU: `avx512-vnni`, `avx2`, `neon-i8`, `simsimd` (rows
+/// one by one, by whatever that library chose) or `portable`.
 ///
-/// Chosen at the first call. `VECTRA_ISA=portable` in the environment then forces the portable
-/// loop; any other value leaves the best.
+/// Chosen at the first call, the best that the CPU has. `VECTRA_ISA` in the environment then forces
+/// another of those names; one that this CPU cannot run, or that means nothing, leaves the best.
 pub fn instruction_set() -> &'static str {
-    static CHOSEN: OnceLock<&str> = OnceLock::new();
-    CHOSEN.get_or_init(|| match env::var("VECTRA_ISA") {
-        Ok(forced) if forced == PORTABLE => PORTABLE,
-        _ => best(),
+    chosen().name()
+}
+
+/// The kernel behind the name.
+pub(crate) fn chosen() -> &'static Kernel {
+    static CHOSEN: OnceLock<Kernel> = OnceLock::new();
+    CHOSEN.get_or_init(|| {
+        let wanted = env::var("VECTRA_ISA").unwrap_or_default();
+        choose(&arch::available(), &wanted)
     })
 }
 
-/// The order in which simsimd 6.5 prefers its int8 kernels (`_simsimd_find_kernel_punned_i8`). The
-/// first question also makes it fill its table of kernels.
-fn best() -> &'static str {
-    if capabilities::uses_neon_i8() {
-        "neon-i8"
-    } else if capabilities::uses_ice() {
-        "avx512-vnni"
-    } else if capabilities::uses_haswell() {
-        "avx2"
-    } else {
-        PORTABLE
+fn choose(available: &[Kernel], wanted: &str) -> Kernel {
+    let forced = available.iter().find(|kernel| kernel.name() == wanted);
+    let best = ["avx512-vnni", "avx2", "neon-i8", "portable"]
+        .iter()
+        .find_map(|name| available.iter().find(|kernel| kernel.name() == *name));
+    match forced.or(best) {
+        Some(kernel) => *kernel,
+        None => unreachable!("the portable kernel is always available"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_available_is_forced_and_any_other_leaves_the_best() {
+        let available = arch::available();
+        let best = choose(&available, "").name();
+        assert_ne!(best, "simsimd");
+        for kernel in &available {
+            assert_eq!(choose(&available, kernel.name()).name(), kernel.name());
+        }
+        assert_eq!(choose(&available, "sse9").name(), best);
+        let without: Vec<Kernel> = available
+            .iter()
+            .filter(|kernel| kernel.name() != best)
+            .copied()
+            .collect();
+        if best != "portable" {
+            assert_ne!(choose(&without, best).name(), best);
+        }
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! 1. [`Query::fold`] folds a segment's scales into the query and quantises it: what is left of the
 //!    segment is integer arithmetic.
-//! 2. [`scan_top`] keeps the best rows by integer score and remembers the best score it turned away.
+//! 2. [`scan_top`] keeps the best rows by integer score and remembers the best score it turned away;
+//!    [`scan_top_many`] does so for many queries while it reads the codes once.
 //! 3. [`FoldedQuery::upper`] turns an integer score into the highest cosine such a row can have.
 //! 4. [`Query::score`] gives the true cosine of the rows that may belong to the answer. Once the
 //!    k-th of these beats every `upper` that is left, no other row can belong; where that does not
@@ -13,17 +14,22 @@
 //!
 //! Nothing here knows files, async, serialisation or the network, and nothing starts a thread.
 
+mod arch;
+mod blocks;
 mod codes;
 mod error;
 mod exact;
 mod folded;
-mod inner_product;
 mod instruction_set;
 pub mod oracle;
+mod pack;
 mod quantized;
 mod query;
+mod rider;
 mod rounding;
 mod scan;
+#[cfg(test)]
+mod scan_test;
 mod split;
 mod top;
 
@@ -33,7 +39,8 @@ pub use folded::FoldedQuery;
 pub use instruction_set::instruction_set;
 pub use quantized::QuantizedRows;
 pub use query::{Query, check_vector};
-pub use scan::{scan_above, scan_top};
+pub use rider::Rider;
+pub use scan::{scan_above, scan_top, scan_top_many};
 pub use top::TopRows;
 
 /// The most dimensions a vector can have. Integer scores reach dimensions · 127², and the scan

@@ -1,3 +1,4 @@
+use crate::blocks::{Blocks, read_row};
 use crate::rounding::{nearest_code, up_to_f32};
 use crate::{Codes, MAX_DIMENSION, exact};
 
@@ -12,7 +13,7 @@ pub struct QuantizedRows {
     rows: usize,
     alphas: Vec<f32>,
     residual_norm: f32,
-    codes: Vec<i8>,
+    blocks: Blocks,
 }
 
 impl QuantizedRows {
@@ -40,14 +41,14 @@ impl QuantizedRows {
         let alphas = largest_magnitudes(dimension, vectors, &inverse_norms);
         let encoder = Encoder::new(&alphas);
 
-        let mut codes = vec![0i8; vectors.len()];
+        let mut blocks = Blocks::zeros(dimension, rows);
+        let mut row_codes = vec![0i8; dimension];
         let mut largest_residual_squares = 0.0f64;
-        let row_pairs = vectors
-            .chunks_exact(dimension)
-            .zip(codes.chunks_exact_mut(dimension));
-        for ((row, row_codes), &inverse_norm) in row_pairs.zip(&inverse_norms) {
-            let residual_squares = encoder.encode(row, inverse_norm, row_codes);
+        let normed_rows = vectors.chunks_exact(dimension).zip(&inverse_norms);
+        for (row, (values, &inverse_norm)) in normed_rows.enumerate() {
+            let residual_squares = encoder.encode(values, inverse_norm, &mut row_codes);
             largest_residual_squares = largest_residual_squares.max(residual_squares);
+            blocks.set_row(row, &row_codes);
         }
         let residual_norm = residual_norm(dimension, largest_residual_squares);
         Self {
@@ -55,7 +56,7 @@ impl QuantizedRows {
             rows,
             alphas,
             residual_norm,
-            codes,
+            blocks,
         }
     }
 
@@ -83,16 +84,20 @@ impl QuantizedRows {
         self.residual_norm
     }
 
-    /// The codes, row-major.
+    /// A copy of the codes, row-major: for tests and tools, not for a scan.
     #[must_use]
-    pub fn codes(&self) -> &[i8] {
-        &self.codes
+    pub fn codes(&self) -> Vec<i8> {
+        let mut codes = vec![0i8; self.rows * self.dimension];
+        for (row, row_codes) in codes.chunks_exact_mut(self.dimension).enumerate() {
+            read_row(self.blocks.bytes(), self.dimension, row, row_codes);
+        }
+        codes
     }
 
-    /// The codes as [`Codes::new`] takes them back.
+    /// The codes as [`Codes::new`] takes them back, laid out in blocks as [`Codes`] says.
     #[must_use]
     pub fn codes_bytes(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.codes)
+        self.blocks.bytes()
     }
 
     /// The rows as the scan takes them.
@@ -103,7 +108,7 @@ impl QuantizedRows {
             self.rows,
             &self.alphas,
             self.residual_norm,
-            &self.codes,
+            self.blocks.bytes(),
         )
     }
 }

@@ -1,10 +1,17 @@
-use crate::instruction_set::{PORTABLE, instruction_set};
-use crate::{Codes, FoldedQuery, TopRows, inner_product};
+use crate::arch::{Hit, Hits, Kernel};
+use crate::blocks::{BLOCK_ROWS, LINE_BYTES, groups};
+use crate::instruction_set::chosen;
+use crate::pack::{Floors, PACK_QUERIES, Pack};
+use crate::{Codes, FoldedQuery, Rider, TopRows};
+
+/// Codes that stay in a core's own cache while every pack of queries passes over them.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// Offers every live row to `top`, lower rows first.
 ///
-/// `is_live` is asked only about rows whose score is not below the best one turned away so far. A
-/// row that is not live counts neither as kept nor as turned away.
+/// `is_live` is asked only about rows whose score is not below the best one turned away so far, or
+/// some time before. A row that is not live counts neither as kept nor as turned away. What `top`
+/// keeps and the best score it turned away are those of offering all live rows, whatever the CPU.
 ///
 /// # Panics
 ///
@@ -15,14 +22,22 @@ pub fn scan_top(
     is_live: impl Fn(u32) -> bool,
     top: &mut TopRows,
 ) {
-    // Every live row below this one changes neither the kept rows nor the best score dropped.
-    let mut floor = top.best_dropped().unwrap_or(i32::MIN);
-    scan(codes, query, |row, score| {
-        if score >= floor && is_live(row) {
-            top.offer(score, row);
-            floor = top.best_dropped().unwrap_or(i32::MIN);
-        }
-    });
+    let rider = Rider {
+        query,
+        is_live: &is_live,
+        top,
+    };
+    scan_top_many(codes, &mut [rider]);
+}
+
+/// What [`scan_top`] does, for many queries while the codes are read once: each rider ends with the
+/// same rows kept and the same best score turned away as if it had scanned alone.
+///
+/// # Panics
+///
+/// If a query was folded for another dimension.
+pub fn scan_top_many(codes: Codes<'_>, riders: &mut [Rider<'_>]) {
+    top_many(chosen(), codes, riders);
 }
 
 /// Appends every live row whose integer score is at least `floor`, as (score, row), lower rows
@@ -38,101 +53,122 @@ pub fn scan_above(
     is_live: impl Fn(u32) -> bool,
     found: &mut Vec<(i32, u32)>,
 ) {
-    scan(codes, query, |row, score| {
-        if score >= floor && is_live(row) {
-            found.push((score, row));
-        }
-    });
+    above(chosen(), codes, query, floor, is_live, found);
 }
 
-fn scan(codes: Codes<'_>, query: &FoldedQuery, each: impl FnMut(u32, i32)) {
-    assert_eq!(
-        codes.dimension(),
-        query.codes().len(),
-        "codes of another dimension than the query's"
-    );
-    // Asking also chooses simsimd's kernels before threads meet in its unguarded table of them.
-    if instruction_set() == PORTABLE {
-        scan_with(inner_product::portable, codes, query, each);
+pub(crate) fn top_many(kernel: &Kernel, codes: Codes<'_>, riders: &mut [Rider<'_>]) {
+    let mut packs: Vec<(Pack, &mut [Rider<'_>])> = riders
+        .chunks_mut(PACK_QUERIES)
+        .map(|riders| {
+            let queries = riders.iter().map(|rider| rider.query);
+            (packed(codes, queries), riders)
+        })
+        .collect();
+    let rows_at_once = if packs.len() == 1 {
+        codes.rows().max(1)
     } else {
-        scan_with(inner_product::simsimd, codes, query, each);
+        let block_bytes = groups(codes.dimension()) * LINE_BYTES;
+        (CHUNK_BYTES / block_bytes).max(1) * BLOCK_ROWS
+    };
+
+    let mut hits = Hits::new();
+    for chunk in Chunk::all(codes, rows_at_once) {
+        for (pack, riders) in &mut packs {
+            ride(kernel, &chunk, pack, riders, &mut hits);
+        }
     }
 }
 
-/// Compiled once per inner product, so that its choice costs nothing per row.
-fn scan_with(
-    inner_product: impl Fn(&[i8], &[i8]) -> i32,
+/// Takes one pack of queries over some rows.
+fn ride(
+    kernel: &Kernel,
+    chunk: &Chunk<'_>,
+    pack: &Pack,
+    riders: &mut [Rider<'_>],
+    hits: &mut Hits,
+) {
+    let mut floors = Floors::new();
+    for (query, rider) in riders.iter().enumerate() {
+        floors.set(query, rider.top.floor());
+    }
+    let mut next = Some(0);
+    while let Some(block) = next {
+        next = kernel.find(chunk.blocks, pack, &floors, block, hits);
+        for hit in hits.drain() {
+            let Some(row) = chunk.row(hit) else { continue };
+            let rider = &mut riders[hit.query];
+            if (rider.is_live)(row) {
+                rider.top.offer(hit.excess + floors.get(hit.query), row);
+            }
+        }
+        for (query, rider) in riders.iter().enumerate() {
+            floors.set(query, rider.top.floor());
+        }
+    }
+}
+
+pub(crate) fn above(
+    kernel: &Kernel,
     codes: Codes<'_>,
     query: &FoldedQuery,
-    mut each: impl FnMut(u32, i32),
+    floor: i32,
+    is_live: impl Fn(u32) -> bool,
+    found: &mut Vec<(i32, u32)>,
 ) {
-    for (row, row_codes) in codes.iter() {
-        each(row, inner_product(row_codes, query.codes()));
+    let pack = packed(codes, std::iter::once(query));
+    let mut floors = Floors::new();
+    floors.set(0, floor);
+    let mut hits = Hits::new();
+    for chunk in Chunk::all(codes, codes.rows().max(1)) {
+        let mut next = Some(0);
+        while let Some(block) = next {
+            next = kernel.find(chunk.blocks, &pack, &floors, block, &mut hits);
+            for hit in hits.drain() {
+                if let Some(row) = chunk.row(hit).filter(|&row| is_live(row)) {
+                    found.push((hit.excess + floors.get(hit.query), row));
+                }
+            }
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{QuantizedRows, Query};
-
-    /// Scores grow with the row: every row beats the ones before it.
-    fn rows_towards_the_query() -> (QuantizedRows, FoldedQuery) {
-        let vectors: Vec<f32> = (0..20).flat_map(|row| [1.0, row as f32 / 20.0]).collect();
-        let quantized = QuantizedRows::quantize(2, &vectors);
-        let folded = Query::new(vec![0.0, 1.0])
-            .unwrap()
-            .fold(quantized.as_codes());
-        (quantized, folded)
-    }
-
-    #[test]
-    fn a_dead_row_is_neither_kept_nor_turned_away() {
-        let (quantized, folded) = rows_towards_the_query();
-        let mut top = TopRows::new(3);
-        scan_top(quantized.as_codes(), &folded, |row| row < 3, &mut top);
-        assert_eq!(top.best_dropped(), None);
-        let rows: Vec<u32> = top.into_sorted().iter().map(|&(_, row)| row).collect();
-        assert_eq!(rows, [2, 1, 0]);
-    }
-
-    #[test]
-    fn the_best_row_turned_away_is_remembered() {
-        let (quantized, folded) = rows_towards_the_query();
-        let mut all = Vec::new();
-        scan_above(quantized.as_codes(), &folded, i32::MIN, |_| true, &mut all);
-        let mut top = TopRows::new(3);
-        scan_top(quantized.as_codes(), &folded, |row| row != 18, &mut top);
-        assert_eq!(top.best_dropped(), Some(all[15].0));
-        assert_eq!(top.into_sorted(), [all[19], all[17], all[16]]);
-    }
-
-    #[test]
-    fn a_lower_row_displaces_an_equal_one_offered_before() {
-        let quantized = QuantizedRows::quantize(1, &[3.0, 5.0]);
-        let folded = Query::new(vec![1.0]).unwrap().fold(quantized.as_codes());
-        let score = 127 * 127;
-        let mut top = TopRows::new(2);
-        for row in [7, 8, 9] {
-            top.offer(score, row);
-        }
-        scan_top(quantized.as_codes(), &folded, |_| true, &mut top);
-        assert_eq!(top.into_sorted(), [(score, 0), (score, 1)]);
-    }
-
-    #[test]
-    fn only_live_rows_at_or_above_the_floor_are_found() {
-        let (quantized, folded) = rows_towards_the_query();
-        let mut all = Vec::new();
-        scan_above(quantized.as_codes(), &folded, i32::MIN, |_| true, &mut all);
-        let mut found = Vec::new();
-        scan_above(
-            quantized.as_codes(),
-            &folded,
-            all[17].0,
-            |row| row != 18,
-            &mut found,
+fn packed<'a>(codes: Codes<'_>, queries: impl Iterator<Item = &'a FoldedQuery>) -> Pack {
+    let dimension = codes.dimension();
+    let queries = queries.map(|query| {
+        assert_eq!(
+            dimension,
+            query.codes().len(),
+            "codes of another dimension than the query's"
         );
-        assert_eq!(found, [all[17], all[19]]);
+        query.codes()
+    });
+    Pack::new(dimension, queries)
+}
+
+/// Some rows of a segment, a whole number of blocks.
+struct Chunk<'a> {
+    first_row: usize,
+    /// The end of the segment's rows; rows that only fill its last block are beyond.
+    end_row: usize,
+    blocks: &'a [u8],
+}
+
+impl<'a> Chunk<'a> {
+    /// The segment's rows, so many at once: a multiple of a block's unless it is all of them.
+    fn all(codes: Codes<'a>, rows_at_once: usize) -> impl Iterator<Item = Self> {
+        let block_bytes = groups(codes.dimension()) * LINE_BYTES;
+        let blocks_at_once = rows_at_once.div_ceil(BLOCK_ROWS);
+        let chunks = codes.blocks().chunks(blocks_at_once * block_bytes);
+        chunks.enumerate().map(move |(number, blocks)| Self {
+            first_row: number * blocks_at_once * BLOCK_ROWS,
+            end_row: codes.rows(),
+            blocks,
+        })
+    }
+
+    /// The row of the segment; `None` for one that only fills the last block.
+    fn row(&self, hit: Hit) -> Option<u32> {
+        let row = self.first_row + hit.row;
+        (row < self.end_row).then_some(row as u32)
     }
 }

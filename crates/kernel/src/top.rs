@@ -1,24 +1,35 @@
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 /// The best rows by integer score, at most `capacity` of them, and the best score turned away.
 ///
 /// A higher score is better, and among equal scores a lower row.
+///
+/// Rows are gathered until there are about twice as many as fit, and then the worse half is turned
+/// away at once: that is cheaper than a heap that is in order after every row.
 #[derive(Debug, Clone)]
 pub struct TopRows {
     capacity: usize,
-    /// The worst of the kept rows is on top.
-    kept: BinaryHeap<Reverse<(i32, Reverse<u32>)>>,
+    /// Keys of rows, in no order; the best `capacity` of them are the ones kept.
+    gathered: Vec<u64>,
+    /// The length of `gathered` at which to turn the worse ones away.
+    most_gathered: usize,
+    /// The best score of those no longer in `gathered`.
     best_dropped: Option<i32>,
 }
+
+/// Fewer rows than this beyond the capacity are not worth a selection.
+const LEAST_BEYOND: usize = 16;
+
+/// Most rows that room is made for before they come.
+const MOST_ROOM: usize = 1 << 14;
 
 impl TopRows {
     /// Keeps at most so many rows.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        let most_gathered = capacity.saturating_add((capacity / 2).max(LEAST_BEYOND));
         Self {
             capacity,
-            kept: BinaryHeap::with_capacity(capacity.min(1 << 14)),
+            gathered: Vec::with_capacity(most_gathered.min(MOST_ROOM)),
+            most_gathered,
             best_dropped: None,
         }
     }
@@ -37,68 +48,103 @@ impl TopRows {
     /// Takes a row in if it is among the best so far; else, or for the row it displaces, remembers
     /// the score.
     pub fn offer(&mut self, score: i32, row: u32) {
-        let offered = Reverse((score, Reverse(row)));
-        if self.kept.len() < self.capacity {
-            self.kept.push(offered);
-            return;
+        self.gathered.push(key(score, row));
+        if self.gathered.len() >= self.most_gathered {
+            self.turn_away();
         }
-        let dropped = match self.kept.peek_mut() {
-            // Reverse: the better one is the lesser.
-            Some(mut worst) if offered < *worst => std::mem::replace(&mut *worst, offered).0.0,
-            _ => score,
-        };
-        self.best_dropped = self.best_dropped.max(Some(dropped));
+    }
+
+    /// Every row that scores less changes neither what is kept nor the best score turned away. Grows
+    /// as rows are offered, not with each.
+    pub(crate) fn floor(&self) -> i32 {
+        self.best_dropped.unwrap_or(i32::MIN)
+    }
+
+    fn turn_away(&mut self) {
+        let best = score_of(nth_best(&mut self.gathered, self.capacity));
+        self.best_dropped = self.best_dropped.max(Some(best));
+        self.gathered.truncate(self.capacity);
     }
 
     /// The score of the worst row kept, once there are `capacity` of them: a row below it will be
-    /// turned away.
+    /// turned away. Selects it among the rows gathered: not for every row.
     #[must_use]
     pub fn threshold(&self) -> Option<i32> {
-        if self.kept.len() < self.capacity {
+        if self.capacity == 0 || self.gathered.len() < self.capacity {
             return None;
         }
-        self.kept.peek().map(|Reverse((score, _))| *score)
+        let mut gathered = self.gathered.clone();
+        Some(score_of(nth_best(&mut gathered, self.capacity - 1)))
     }
 
     /// The best score that was turned away or displaced; `None` says that every row offered is kept.
+    /// Exact: the score of the best live row that is not among the kept ones. Selects it among the
+    /// rows gathered: not for every row.
     #[must_use]
     pub fn best_dropped(&self) -> Option<i32> {
-        self.best_dropped
+        if self.gathered.len() <= self.capacity {
+            return self.best_dropped;
+        }
+        let mut gathered = self.gathered.clone();
+        let best = score_of(nth_best(&mut gathered, self.capacity));
+        self.best_dropped.max(Some(best))
     }
 
     /// The number of rows kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept.len()
+        self.gathered.len().min(self.capacity)
     }
 
     /// Whether no row is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty()
+        self.len() == 0
     }
 
     /// The rows kept as (score, row), best first.
     #[must_use]
     pub fn into_sorted(self) -> Vec<(i32, u32)> {
-        let sorted = self.kept.into_sorted_vec();
-        sorted
+        let mut gathered = self.gathered;
+        if gathered.len() > self.capacity {
+            nth_best(&mut gathered, self.capacity);
+            gathered.truncate(self.capacity);
+        }
+        gathered.sort_unstable_by(|a, b| b.cmp(a));
+        gathered
             .into_iter()
-            .map(|Reverse((score, Reverse(row)))| (score, row))
+            .map(|key| (score_of(key), !(key as u32)))
             .collect()
     }
 }
 
+/// A number that is higher for a better row.
+fn key(score: i32, row: u32) -> u64 {
+    let score_in_order = score.cast_unsigned() ^ (1 << 31);
+    u64::from(score_in_order) << 32 | u64::from(!row)
+}
+
+fn score_of(key: u64) -> i32 {
+    ((key >> 32) as u32 ^ (1 << 31)).cast_signed()
+}
+
+/// The n-th best of the keys, from 0, with the better ones moved before it.
+fn nth_best(keys: &mut [u64], n: usize) -> u64 {
+    *keys.select_nth_unstable_by(n, |a, b| b.cmp(a)).1
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
+
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn what_is_kept_is_the_head_of_the_sorted_offers_and_the_rest_is_below(
-            scores in prop::collection::vec(-5i32..5, 0..60),
-            capacity in 0usize..12,
+            scores in prop::collection::vec(-5i32..5, 0..400),
+            capacity in 0usize..90,
             reversed: bool,
         ) {
             let mut offers: Vec<(i32, u32)> = scores.into_iter().zip(0u32..).collect();

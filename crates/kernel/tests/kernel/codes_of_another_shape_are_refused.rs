@@ -29,7 +29,7 @@ fn a_dimension_out_of_range_is_refused() {
 
 #[test]
 fn scales_that_do_not_fit_are_refused() {
-    let refused = Codes::new(3, 1, &ALPHAS, 0.0, &[0; 3]).err();
+    let refused = Codes::new(3, 1, &ALPHAS, 0.0, &[0; 64]).err();
     assert_eq!(
         refused,
         Some(LayoutError::AlphaCount {
@@ -37,7 +37,7 @@ fn scales_that_do_not_fit_are_refused() {
             got: 2
         })
     );
-    let refused = Codes::new(2, 1, &[0.5, -1.0], 0.0, &[0; 2]).err();
+    let refused = Codes::new(2, 1, &[0.5, -1.0], 0.0, &[0; 64]).err();
     assert_eq!(
         refused,
         Some(LayoutError::Alpha {
@@ -45,14 +45,14 @@ fn scales_that_do_not_fit_are_refused() {
             got: -1.0
         })
     );
-    assert!(Codes::new(2, 1, &[f32::NAN, 0.5], 0.0, &[0; 2]).is_err());
+    assert!(Codes::new(2, 1, &[f32::NAN, 0.5], 0.0, &[0; 64]).is_err());
 }
 
 #[test]
 fn a_residual_norm_that_is_no_distance_is_refused() {
     for got in [-0.1, f32::NAN, f32::INFINITY] {
         assert!(matches!(
-            Codes::new(2, 1, &ALPHAS, got, &[0; 2]),
+            Codes::new(2, 1, &ALPHAS, got, &[0; 64]),
             Err(LayoutError::Residual { .. })
         ));
     }
@@ -60,12 +60,12 @@ fn a_residual_norm_that_is_no_distance_is_refused() {
 
 #[test]
 fn bytes_too_few_or_too_many_are_refused() {
-    for got in [0, 3, 5] {
+    for got in [0, 4, 63, 128] {
         let refused = Codes::new(2, 2, &ALPHAS, 0.0, &vec![0; got]).err();
         let expected = LayoutError::CodesLength {
             dimension: 2,
             rows: 2,
-            expected: 4,
+            expected: 64,
             got,
         };
         assert_eq!(refused, Some(expected));
