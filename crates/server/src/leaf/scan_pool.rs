@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread;
 
 use parking_lot::{Condvar, Mutex};
-use vectra_kernel::scan_top;
+use vectra_kernel::{Rider, scan_top_many};
 
 use super::LeafError;
 use super::search_job::{Aboard, SearchJob};
@@ -110,11 +110,21 @@ fn scan(stop: &Stop) {
         .iter()
         .filter_map(|(job, part)| job.board(*part))
         .collect();
-    for Aboard {
-        part, folded, top, ..
-    } in &mut aboard
-    {
-        scan_top(part.codes(), folded, |row| part.is_live(row), top);
+    if let Some(codes) = aboard.first().map(|first| first.part.codes()) {
+        let is_live: Vec<_> = aboard
+            .iter()
+            .map(|Aboard { part, .. }| |row| part.is_live(row))
+            .collect();
+        let mut riders: Vec<Rider<'_>> = aboard
+            .iter_mut()
+            .zip(&is_live)
+            .map(|(Aboard { folded, top, .. }, is_live)| Rider {
+                query: folded,
+                is_live,
+                top,
+            })
+            .collect();
+        scan_top_many(codes, &mut riders);
     }
     aboard.into_iter().for_each(Aboard::settle);
     stop.iter().for_each(|(job, _)| job.part_done());
