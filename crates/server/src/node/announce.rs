@@ -59,7 +59,9 @@ impl Announcer {
     /// Whether any coordinator answered.
     async fn announce_to_all(&self) -> anyhow::Result<bool> {
         let coordinators = self.coordinators().await;
-        let announcement = self.announcement();
+        let map_version = self.map.borrow().version;
+        let announcement =
+            announcement(&self.data, &self.leaf, &self.grpc, &self.http, map_version);
         let answers = join_all(
             coordinators
                 .iter()
@@ -76,18 +78,6 @@ impl Announcer {
             }
         }
         Ok(heard)
-    }
-
-    fn announcement(&self) -> v1::AnnounceRequest {
-        v1::AnnounceRequest {
-            node: self.data.node(),
-            cluster_id: self.data.cluster_id(),
-            grpc: self.grpc.clone(),
-            http: self.http.clone(),
-            map_version: self.map.borrow().version,
-            replicas: self.leaf.reports(),
-            memory_bytes: self.leaf.memory_bytes(),
-        }
     }
 
     /// gRPC addresses: from the map, and while there is none from the seeds.
@@ -135,6 +125,25 @@ impl Announcer {
             newer
         });
         Ok(())
+    }
+}
+
+/// What a shard node says of itself.
+pub(super) fn announcement(
+    data: &DataDirectory,
+    leaf: &Leaf,
+    grpc: &str,
+    http: &str,
+    map_version: u64,
+) -> v1::AnnounceRequest {
+    v1::AnnounceRequest {
+        node: data.node(),
+        cluster_id: data.cluster_id(),
+        grpc: grpc.to_owned(),
+        http: http.to_owned(),
+        map_version,
+        replicas: leaf.reports(),
+        memory_bytes: leaf.memory_bytes(),
     }
 }
 

@@ -283,7 +283,7 @@ async fn settle_and_stay(
         data,
         grpc: addresses.grpc,
         http: addresses.http,
-        hosts_shards: parts.leaf.is_some(),
+        leaf: parts.leaf,
         network: parts.network,
         placement: found.placement,
         directory: found.directory,

@@ -11,8 +11,10 @@ use vectra_cluster::{Network, NodeId, PlacementCommand, PlacementGroup};
 use vectra_wire::v1;
 use vectra_wire::v1::coordinator_client::CoordinatorClient;
 
+use super::announce::announcement;
 use super::founding::cluster_name;
 use super::identity::DataDirectory;
+use crate::leaf::Leaf;
 use crate::root::Directory;
 
 /// Between two rounds.
@@ -29,8 +31,8 @@ pub(super) struct Presence {
     pub(super) data: Arc<DataDirectory>,
     pub(super) grpc: String,
     pub(super) http: String,
-    /// Whether this process hosts shards too.
-    pub(super) hosts_shards: bool,
+    /// The shards of this very process, if it hosts any.
+    pub(super) leaf: Option<Leaf>,
     pub(super) network: Network,
     pub(super) placement: PlacementGroup,
     pub(super) directory: Arc<Directory>,
@@ -81,7 +83,7 @@ impl Presence {
             grpc: grpc.clone(),
             http: http.clone(),
         };
-        if self.hosts_shards && map.nodes.get(&node) != Some(&entry) {
+        if self.leaf.is_some() && map.nodes.get(&node) != Some(&entry) {
             self.propose(PlacementCommand::AnnounceNode { node, grpc, http })
                 .await;
         }
@@ -96,18 +98,29 @@ impl Presence {
     async fn watch_others(&self, map: &PlacementMap) {
         let own = self.data.node();
         self.directory.coordinator_answered(own);
+        // The embedded shard node reports to the other coordinators as any shard node does; it has
+        // the map already.
+        let announcement = self
+            .leaf
+            .as_ref()
+            .map(|leaf| announcement(&self.data, leaf, &self.grpc, &self.http, map.version));
         let others = map.coordinators.keys().filter(|&&node| node != own);
-        join_all(others.map(|&node| self.watch(node))).await;
+        join_all(others.map(|&node| self.watch(node, announcement.clone()))).await;
     }
 
-    async fn watch(&self, node: NodeId) {
+    async fn watch(&self, node: NodeId, announcement: Option<v1::AnnounceRequest>) {
         let Ok(channel) = self.network.channel(node) else {
             return;
         };
         let mut client = CoordinatorClient::new(channel);
         let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest {})).await;
-        if answer.is_ok_and(|answer| answer.is_ok_and(|found| found.get_ref().node == node)) {
-            self.directory.coordinator_answered(node);
+        if !answer.is_ok_and(|answer| answer.is_ok_and(|found| found.get_ref().node == node)) {
+            return;
+        }
+        self.directory.coordinator_answered(node);
+        if let Some(announcement) = announcement {
+            // One that is not heard is followed by another in a second.
+            let _ = timeout(ANSWER, client.announce(announcement)).await;
         }
     }
 }
