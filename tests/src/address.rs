@@ -16,7 +16,7 @@ pub fn fresh() -> (SocketAddr, SocketAddr) {
         let Some(pair) = candidate(number) else {
             break;
         };
-        if is_free(pair.0) && is_free(pair.1) {
+        if is_a_host(pair.0) && is_free(pair.0) && is_free(pair.1) {
             return pair;
         }
     }
@@ -29,9 +29,17 @@ fn candidate(number: u32) -> Option<(SocketAddr, SocketAddr)> {
     }
     let mixed = std::process::id().wrapping_mul(509).wrapping_add(number);
     let [_, high, middle, low] = mixed.to_be_bytes();
-    // Not 127.0.0.*, where people's own servers live, and no last byte 0 or 255.
-    let ip = IpAddr::V4(Ipv4Addr::new(127, high | 1, middle, low.clamp(1, 254)));
+    // Not 127.0.0.*, where people's own servers live.
+    let ip = IpAddr::V4(Ipv4Addr::new(127, high | 1, middle, low));
     Some((SocketAddr::new(ip, 8000), SocketAddr::new(ip, 8100)))
+}
+
+/// Not a network's own address, nor its broadcast.
+fn is_a_host(address: SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => !matches!(ip.octets()[3], 0 | 255),
+        IpAddr::V6(_) => true,
+    }
 }
 
 fn is_free(address: SocketAddr) -> bool {
