@@ -248,6 +248,10 @@ async fn initialize(raft: Raft<ShardConfig>, replicas: BTreeSet<NodeId>, patienc
     if !patience.is_zero() {
         tokio::time::sleep(patience).await;
     }
+    // After a restart, or reached by the founding of another replica.
+    if raft.is_initialized().await.unwrap_or(false) {
+        return;
+    }
     let members: BTreeMap<NodeId, BasicNode> = replicas
         .into_iter()
         .map(|replica| (replica, BasicNode::default()))
