@@ -8,7 +8,20 @@ use crate::http::Api;
 use crate::wait::eventually;
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const IMAGE: &str = "vectra-engine";
+/// Not `vectra-engine`: that one may be in use here, and is built for speed.
+const IMAGE: &str = "vectra-engine-under-test";
+/// The same image as for users, except that it is built in half the time.
+const BUILD: [&str; 9] = [
+    "build",
+    "--build-arg",
+    "CARGO_PROFILE_RELEASE_LTO=off",
+    "--build-arg",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL=1",
+    "--tag",
+    IMAGE,
+    "--file=deploy/Dockerfile",
+    ".",
+];
 
 /// The version of the Docker engine, or why there is none to ask.
 pub fn docker_engine() -> Result<String, String> {
@@ -24,12 +37,7 @@ pub fn image() -> &'static str {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         run(&format!("{REPOSITORY}/deploy/base-images.sh"), &[], &[])?;
-        run(
-            "docker",
-            &["build", "-t", IMAGE, "-f", "deploy/Dockerfile", "."],
-            &[],
-        )
-        .map(drop)
+        run("docker", &BUILD, &[]).map(drop)
     });
     must(built.clone());
     IMAGE
@@ -181,7 +189,7 @@ impl Compose {
         run(
             name,
             &[leading, &project, arguments].concat(),
-            &[("VECTRA_PORT", &port)],
+            &[("VECTRA_PORT", &port), ("VECTRA_IMAGE", IMAGE)],
         )
     }
 }
