@@ -2,7 +2,7 @@
 ///
 /// A higher score is better, and among equal scores a lower row.
 ///
-/// Rows are gathered until there are about twice as many as fit, and then the worse half is turned
+/// Rows are gathered until there are half as many again as fit, and then the worst third is turned
 /// away at once: that is cheaper than a heap that is in order after every row.
 #[derive(Debug, Clone)]
 pub struct TopRows {

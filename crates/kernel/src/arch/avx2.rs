@@ -33,7 +33,7 @@ pub(super) fn find(
                 query += 1;
             }
         }
-        if hits.are_enough() {
+        if hits.are_enough(pack) {
             return Some(number + 1);
         }
     }

@@ -70,13 +70,18 @@ fn find_together<const QUERIES: usize>(
             continue;
         }
         // By way of memory, so that the sums themselves can stay in registers.
-        for (excess, &sum) in excess.iter_mut().zip(&sums) {
+        let mut reached = 0u32;
+        for (query, (excess, &sum)) in excess.iter_mut().zip(&sums).enumerate() {
             store(excess, sum);
+            let any = _mm512_cmpge_epi32_mask(sum, zero) != 0;
+            reached |= u32::from(any) << query;
         }
-        for (query, excess) in excess.iter().enumerate() {
-            note(hits, number, query, excess);
+        while reached != 0 {
+            let query = reached.trailing_zeros() as usize;
+            note(hits, number, query, &excess[query]);
+            reached &= reached - 1;
         }
-        if hits.are_enough() {
+        if hits.are_enough(pack) {
             return Some(number + 1);
         }
     }
@@ -118,7 +123,7 @@ fn find_alone(
         let mut excess = [0; BLOCK_ROWS];
         store(&mut excess, sum);
         note(hits, number, 0, &excess);
-        if hits.are_enough() {
+        if hits.are_enough(pack) {
             return Some(number + 1);
         }
     }

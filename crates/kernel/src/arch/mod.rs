@@ -27,11 +27,13 @@ pub(crate) struct Hit {
 pub(crate) struct Hits(Vec<Hit>);
 
 impl Hits {
-    /// A kernel stops at so many, since they may raise the floors.
-    const ENOUGH: usize = 32;
+    /// A kernel stops at so many per query, since they may raise the floors.
+    const ENOUGH_EACH: usize = 8;
 
     pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(Self::ENOUGH + BLOCK_ROWS * PACK_QUERIES))
+        Self(Vec::with_capacity(
+            (Self::ENOUGH_EACH + BLOCK_ROWS) * PACK_QUERIES,
+        ))
     }
 
     /// Takes out what was found; of each query, lower rows first.
@@ -64,8 +66,8 @@ impl Hits {
         self.note(block, query, mask, excess);
     }
 
-    fn are_enough(&self) -> bool {
-        self.0.len() >= Self::ENOUGH
+    fn are_enough(&self, pack: &Pack) -> bool {
+        self.0.len() >= Self::ENOUGH_EACH * pack.count()
     }
 }
 
@@ -160,7 +162,7 @@ fn find_by_block(
         for (query, excess) in excess.iter().enumerate() {
             hits.note_reached(number, query, excess);
         }
-        if hits.are_enough() {
+        if hits.are_enough(pack) {
             return Some(number + 1);
         }
     }
