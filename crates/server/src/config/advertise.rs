@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::validate::port_of;
+use super::address::port_of;
 use super::{Config, Grpc};
 
 impl Config {

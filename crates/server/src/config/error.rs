@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use figment::value::Value;
+
 use super::raw::KEYS;
 
 /// Why there is no configuration.
@@ -64,6 +66,30 @@ impl fmt::Display for Refusal {
             write!(formatter, " = {value}")?;
         }
         write!(formatter, " (from {}): {}", self.source, self.reason)
+    }
+}
+
+/// The value as it is printed in a message, never a secret.
+pub(super) fn shown(key: &str, value: &Value) -> String {
+    if key.contains("key") && !key.ends_with("tls_key") {
+        return "…".to_owned();
+    }
+    match value {
+        Value::String(_, text) => format!("{text:?}"),
+        Value::Char(_, char) => format!("{:?}", char.to_string()),
+        Value::Bool(_, on) => on.to_string(),
+        Value::Num(_, number) => match (number.to_i128(), number.to_u128(), number.to_f64()) {
+            (Some(whole), ..) => whole.to_string(),
+            (_, Some(whole), _) => whole.to_string(),
+            (.., Some(float)) => float.to_string(),
+            _ => "a number".to_owned(),
+        },
+        Value::Empty(..) => "nothing".to_owned(),
+        Value::Dict(..) => "{…}".to_owned(),
+        Value::Array(_, items) => {
+            let items: Vec<String> = items.iter().map(|item| shown(key, item)).collect();
+            format!("[{}]", items.join(", "))
+        }
     }
 }
 

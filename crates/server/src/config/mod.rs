@@ -2,6 +2,7 @@
 //!
 //! [`Config`] is what the rest of the server sees: plain values, checked against their ranges.
 
+mod address;
 mod advertise;
 mod error;
 mod quantity;

@@ -11,7 +11,8 @@ use figment::error::Kind;
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile, Provider};
 
-use super::error::{ConfigError, Refusal};
+use super::address::{is_host, port_of, with_scheme};
+use super::error::{ConfigError, Refusal, shown};
 use super::quantity::write_size;
 use super::raw::{KEYS, Raw, RawApiKey, Size, Whole};
 use super::sources::Sources;
@@ -380,66 +381,4 @@ impl Check<'_> {
         }
         Cluster { peers, join }
     }
-}
-
-/// The value as it is printed in a message, never a secret.
-fn shown(key: &str, value: &Value) -> String {
-    if key.contains("key") && !key.ends_with("tls_key") {
-        return "…".to_owned();
-    }
-    match value {
-        Value::String(_, text) => format!("{text:?}"),
-        Value::Char(_, char) => format!("{:?}", char.to_string()),
-        Value::Bool(_, on) => on.to_string(),
-        Value::Num(_, number) => match (number.to_i128(), number.to_u128(), number.to_f64()) {
-            (Some(whole), ..) => whole.to_string(),
-            (_, Some(whole), _) => whole.to_string(),
-            (.., Some(float)) => float.to_string(),
-            _ => "a number".to_owned(),
-        },
-        Value::Empty(..) => "nothing".to_owned(),
-        Value::Dict(..) => "{…}".to_owned(),
-        Value::Array(_, items) => {
-            let items: Vec<String> = items.iter().map(|item| shown(key, item)).collect();
-            format!("[{}]", items.join(", "))
-        }
-    }
-}
-
-/// `host`, `host:port`, `[::1]:port`.
-fn is_host(name: &str) -> bool {
-    let host = match name.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((inside, "")) => return inside.parse::<std::net::Ipv6Addr>().is_ok(),
-            Some((inside, after)) => {
-                return inside.parse::<std::net::Ipv6Addr>().is_ok()
-                    && after
-                        .strip_prefix(':')
-                        .is_some_and(|port| port.parse::<u16>().is_ok());
-            }
-            None => return false,
-        },
-        None => match name.split_once(':') {
-            Some((_, port)) if port.parse::<u16>().is_err() => return false,
-            Some((host, _)) => host,
-            None => name,
-        },
-    };
-    let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !host.is_empty() && host.bytes().all(in_a_name)
-}
-
-/// The port of `host:port`, if there is one.
-pub(super) fn port_of(name: &str) -> Option<u16> {
-    name.rsplit_once(':')
-        .and_then(|(_, port)| port.parse().ok())
-}
-
-/// `host:port` means plain HTTP.
-fn with_scheme(url: &str) -> String {
-    let url = url.trim_end_matches('/');
-    if url.starts_with("http://") || url.starts_with("https://") {
-        return url.to_owned();
-    }
-    format!("http://{url}")
 }

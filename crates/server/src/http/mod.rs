@@ -18,6 +18,10 @@ mod router;
 mod serve;
 
 #[cfg(test)]
+mod memory_backend;
+#[cfg(test)]
+mod refusal_test;
+#[cfg(test)]
 mod router_test;
 #[cfg(test)]
 mod serve_test;
