@@ -24,6 +24,15 @@ impl Connection {
         self
     }
 
+    /// Waits for the `100 Continue` that a request with `Expect: 100-continue` is answered with
+    /// once the server wants its body; answers whether that is what came.
+    pub fn is_continued(&mut self) -> bool {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut bytes = [0; 25];
+        self.0.read_exact(&mut bytes).expect("an answer");
+        bytes == *interim
+    }
+
     /// Says that nothing more will come.
     pub fn finish(&mut self) -> &mut Self {
         self.0
