@@ -1,7 +1,9 @@
 //! One of three shard nodes is killed: searches and writes go on, nothing acknowledged is lost, and
 //! the node catches up when it is back.
 
-use vectra_tests::http::{Api, Outcome};
+use std::fs;
+
+use vectra_tests::http::{Api, Outcome, SearchAnswer};
 use vectra_tests::model::Model;
 use vectra_tests::sandbox::{Sandbox, wait_for_leaders, wait_for_nodes};
 use vectra_tests::vectors::{numbered, random_vectors, seeded};
@@ -22,6 +24,14 @@ fn ingest_until_acknowledged(api: &Api, model: &mut Model, name: &str, seed: u64
     model.ingested(&ids, &vectors);
 }
 
+/// What a few searches answer, to the last bit of their scores.
+fn answers(api: &Api) -> Vec<SearchAnswer> {
+    let queries = random_vectors(&mut seeded(100), 5, DIMENSION);
+    let answer =
+        |query: &Vec<f32>| eventually("a search is answered", || api.try_search(query, 50));
+    queries.iter().map(answer).collect()
+}
+
 /// Waits until searches are answered again, then checks every id.
 fn settle(api: &Api, model: &mut Model) {
     wait_for_leaders(api);
@@ -38,7 +48,9 @@ fn each_node_in_turn() {
     let mut model = Model::default();
     ingest_until_acknowledged(&api, &mut model, "before/", 1);
     for victim in 0..3 {
+        let before = answers(&api);
         cluster.shards[victim].kill();
+        assert_eq!(answers(&api), before, "other replicas answer otherwise");
         ingest_until_acknowledged(&api, &mut model, &format!("without-{victim}/"), 2);
         settle(&api, &mut model);
 
@@ -68,5 +80,33 @@ fn a_node_that_was_away_holds_everything_when_the_next_one_fails() {
     // Acknowledged with another node gone means: on the one that was away.
     cluster.shards[1].kill();
     ingest_until_acknowledged(&api, &mut model, "after/", 50);
+    settle(&api, &mut model);
+}
+
+#[test]
+fn a_node_that_lost_its_data_comes_back_as_another() {
+    let mut cluster = Sandbox::start_with(1, 3, &[("shards", "3")]);
+    let api = cluster.api();
+    let mut model = Model::default();
+    ingest_until_acknowledged(&api, &mut model, "before/", 1);
+    let victim = &mut cluster.shards[0];
+    victim.kill();
+    fs::remove_dir_all(victim.data()).expect("its data directory can be removed");
+    victim.restart();
+    ingest_until_acknowledged(&api, &mut model, "after/", 2);
+    settle(&api, &mut model);
+
+    // What it had is gone, and it must not vote as if it had it: with one more node lost, no
+    // majority of the replicas that acknowledged is left, so nothing may be acknowledged.
+    cluster.shards[1].kill();
+    let late = numbered("late/", 100);
+    let vectors = random_vectors(&mut seeded(3), 100, DIMENSION);
+    let outcome = api.try_ingest(&late, &vectors);
+    assert!(
+        matches!(outcome, Outcome::Unknown(_)),
+        "acknowledged by one of three: {outcome:?}"
+    );
+    model.perhaps_ingested(&late, &vectors);
+    cluster.shards[1].restart();
     settle(&api, &mut model);
 }
