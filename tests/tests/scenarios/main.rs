@@ -7,6 +7,7 @@ mod a_cluster_survives_a_killed_shard_node;
 mod a_cluster_survives_any_killed_coordinator;
 mod a_coordinator_joins_a_running_cluster;
 mod a_coordinator_that_lost_its_data_joins_its_own_cluster;
+mod a_damaged_replica_is_left_out;
 mod a_frozen_node_ends_in_a_deadline;
 mod a_full_budget_still_searches_and_deletes;
 mod a_killed_cluster_comes_back_whole;
