@@ -10,7 +10,7 @@ use crate::wait::eventually;
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Not `vectra-engine`: that one may be in use here, and is built for speed.
 const IMAGE: &str = "vectra-engine-under-test";
-/// The same image as for users, except that it is built in half the time.
+/// The same image as for users, except that it is built for an early start rather than for speed.
 const BUILD: [&str; 9] = [
     "build",
     "--build-arg",
