@@ -118,6 +118,10 @@ impl LogEngine {
             .map_err(|panic| storage_error(panic_message(panic.as_ref())))?
             .map_err(|error| storage_error(error.to_string()))?;
         let engine = Arc::new(engine);
+        // The engine syncs its files, and leaves to the file system whether their names are synced.
+        std::fs::File::open(directory)
+            .and_then(|opened| opened.sync_all())
+            .map_err(|error| storage_error(error.to_string()))?;
 
         let (writes, queued_writes) = mpsc::channel();
         let (reads, queued_reads) = mpsc::channel();
