@@ -21,6 +21,10 @@ use crate::NodeId;
 const KEPT_BYTES: u64 = 32 << 20;
 const KEPT_ENTRIES: usize = 1_000;
 
+/// At a start the sizes of the entries before the checkpoint are unknown; so many of the largest
+/// that are proposed come to [`KEPT_BYTES`].
+const KEPT_AT_START: u64 = 16;
+
 /// Applies a shard's entries to its store.
 #[derive(Clone)]
 pub(crate) struct ShardMachine {
@@ -51,8 +55,7 @@ struct State {
     /// The newest entries applied, with their bytes.
     recent: VecDeque<(u64, u64)>,
     recent_bytes: u64,
-    /// The newest entry that is not among them. Unknown after a start: what a checkpoint covered
-    /// then stays until as much has followed.
+    /// The newest entry that is not among them.
     dispensable: Option<u64>,
 }
 
@@ -136,9 +139,11 @@ impl ShardMachine {
             Some(mark) => Applied::decode(&mark)?,
             None => Applied::default(),
         };
+        let checkpoint = applied.last.map(|last| last.index);
         let progress = Progress {
             state: Mutex::new(State {
                 applied,
+                dispensable: checkpoint.and_then(|index| index.checked_sub(KEPT_AT_START)),
                 ..State::default()
             }),
             sealing: AtomicBool::new(false),
