@@ -1,16 +1,21 @@
 //! Starts and stops real `vectra` processes for the scenarios in `tests/tests/scenarios`.
 //!
-//! - [`process`]: one process of the binary under test, its directory and its log
-//! - [`sandbox`]: a cluster of them
-//! - [`http`] and [`raw`]: a well-behaved and a careless client
-//! - [`model`]: what has been acknowledged, so what must be found
+//! - [`process`]: one process of the [`binary`] under test at an [`address`] of its own, its
+//!   [`home`] and its log
+//! - [`sandbox`]: a cluster of them; [`compose`]: one in containers
+//! - [`http`] with [`answer`], and [`raw`]: a well-behaved and a careless client
 //! - [`python`]: an interpreter for the published example
-//! - [`oracle`]: the right answer of a search, in float64
+//! - [`vectors`] made from a [`seed`], [`model`]: what has been acknowledged, so what must be
+//!   found, [`oracle`]: the right answer of a search, in float64
+//! - [`wait`] and [`until`]: waiting without guessing; [`skip`]: skipping without hiding it
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a harness fails by panicking
 
 pub mod address;
+pub mod answer;
+pub mod binary;
 pub mod compose;
+pub mod home;
 pub mod http;
 pub mod model;
 pub mod oracle;

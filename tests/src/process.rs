@@ -3,18 +3,20 @@
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::address;
+use crate::binary::under_test;
+use crate::http::Api;
 use rustix::process::{Pid, Signal, kill_process};
 #[cfg(target_os = "linux")]
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
-use tempfile::TempDir;
 
-use crate::address;
-use crate::http::Api;
 use crate::wait::{PATIENCE, eventually};
+
+pub use crate::binary::{run, run_well};
+pub use crate::home::Home;
 
 /// How long an orderly stop may take.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
@@ -33,27 +35,6 @@ pub struct Vectra {
     home: Home,
     slots: Option<PathBuf>,
     child: Option<Child>,
-}
-
-/// A directory that lives as long as the processes in it.
-#[derive(Clone, Debug)]
-pub struct Home(Arc<TempDir>);
-
-impl Home {
-    /// A fresh directory on the disk that holds the build: a real one, where fsync means something.
-    pub fn fresh() -> Self {
-        let parent = target_directory().join("tmp");
-        fs::create_dir_all(&parent).expect("the build directory is writable");
-        let directory = tempfile::Builder::new()
-            .prefix("vectra-")
-            .tempdir_in(parent);
-        Self(Arc::new(directory.expect("a directory of its own")))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
 }
 
 impl Vectra {
@@ -313,51 +294,6 @@ impl Drop for Vectra {
             );
         }
     }
-}
-
-/// Runs a command of the binary under test to its end: `import`, `bench`, `status`.
-pub fn run(arguments: &[&str]) -> Output {
-    let mut command = under_test();
-    command.args(arguments).stdin(Stdio::null());
-    command.output().expect("the binary under test starts")
-}
-
-/// Runs a command and answers its standard output.
-///
-/// # Panics
-/// With everything it printed, when it fails.
-#[track_caller]
-pub fn run_well(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}\n{printed}\n{complaints}",
-        output.status
-    );
-    printed
-}
-
-/// The binary under test, without the settings of whoever runs the tests.
-fn under_test() -> Command {
-    let mut command = Command::new(target_directory().join("vectra-under-test"));
-    for (key, _) in std::env::vars_os() {
-        let is_setting = key.to_string_lossy().starts_with("VECTRA_");
-        if is_setting && key != "VECTRA_ISA" && key != "VECTRA_LOG" {
-            command.env_remove(key);
-        }
-    }
-    command
-}
-
-/// Where cargo puts the binaries: one above the directory of the running test (`deps`).
-pub(crate) fn target_directory() -> PathBuf {
-    let test = std::env::current_exe().expect("the path of the running test");
-    let deps = test.parent().expect("a test is in a directory");
-    deps.parent()
-        .expect("deps is in the build directory")
-        .to_owned()
 }
 
 fn setting(key: &str) -> String {

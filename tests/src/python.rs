@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::process::target_directory;
+use crate::binary::target_directory;
 
 /// The interpreter to run the published example with: the machine's own if it has `requests`, else
 /// one in a virtual environment made for the tests; or why there is none.
