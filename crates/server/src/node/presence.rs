@@ -64,9 +64,12 @@ impl Presence {
     async fn keep_entries_true(&self, map: &PlacementMap) {
         if map.cluster_id.is_none() {
             // A founder may have stopped between founding the cluster and naming it.
-            let cluster_id = cluster_name(self.placement.status().voters);
-            self.propose(PlacementCommand::FoundCluster { cluster_id })
-                .await;
+            let voters = self.placement.status().voters;
+            if !voters.is_empty() {
+                let cluster_id = cluster_name(voters);
+                self.propose(PlacementCommand::FoundCluster { cluster_id })
+                    .await;
+            }
             return;
         }
         let (node, grpc, http) = (self.data.node(), self.grpc.clone(), Some(self.http.clone()));
