@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::http::Api;
-use crate::wait::eventually;
 
 /// A stored vector, or `None` for no such id.
 type Version = Option<Vec<f32>>;
@@ -91,8 +90,7 @@ impl Model {
     #[track_caller]
     pub fn settle(&mut self, api: &Api) {
         for (id, known) in &mut self.ids {
-            // Silence for a while is no lie: on a busy machine nodes are lost sight of.
-            let found = eventually("the id is answered", || api.try_fetch(id));
+            let found = api.fetch(id);
             let is_acknowledged = same(&found, &known.acknowledged);
             let is_adrift = known.adrift.iter().any(|version| same(&found, version));
             assert!(
@@ -127,8 +125,12 @@ impl Model {
             "one search cannot list {} rows",
             rows.len()
         );
-        let answer = eventually("a search lists all", || api.try_search(any, 10_000));
-        let mut found: Vec<String> = answer.hits.into_iter().map(|hit| hit.id).collect();
+        let mut found: Vec<String> = api
+            .search(any, 10_000)
+            .hits
+            .into_iter()
+            .map(|hit| hit.id)
+            .collect();
         found.sort();
         let expected: Vec<String> = rows.into_keys().collect();
         assert_eq!(found, expected, "ids found by a search for all of them");
