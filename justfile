@@ -40,8 +40,28 @@ fix:
 test:
     cargo test --workspace
 
-# measure the scan, best on an idle machine: `just bench FILE.npy` for vectors of your own
+# everything that is measured, in one table; best on an idle machine: see benches/README.md
 bench *arguments:
+    benches/run.sh {{ arguments }}
+
+# the engine alone, of `just bench`
+bench-engine *arguments:
+    benches/run.sh engine {{ arguments }}
+
+# the server over HTTP, of `just bench`
+bench-http *arguments:
+    benches/run.sh http {{ arguments }}
+
+# other engines on the same vectors, of `just bench`
+bench-peers *arguments:
+    benches/run.sh peers {{ arguments }}
+
+# the table and the plot of what these steps measured last
+bench-report *arguments:
+    benches/run.sh report {{ arguments }}
+
+# the scan on vectors of your own: `just bench-scan BASE.npy [QUERIES.npy [TRUTH.npy]]`
+bench-scan *arguments:
     cargo run --release --package vectra-benches --bin scan -- {{ arguments }}
 
 # many more rounds of writes and deletes under `kill -9` than `just test` runs; a seed repeats one run

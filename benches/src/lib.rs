@@ -2,8 +2,14 @@
 //!
 //! Every program measures what it compares in one run, so that ratios hold on any machine.
 
-pub mod certified;
+pub mod engine;
+pub mod figures;
+pub mod http;
 pub mod machine;
 pub mod npy;
 pub mod peak;
+pub mod process;
+pub mod report;
+pub mod server;
 pub mod timing;
+pub mod vector_set;

@@ -18,3 +18,29 @@ pub fn describe() -> String {
     let (model, family, number) = (field("model name"), field("cpu family"), field("model\t"));
     format!("{model} (family {family}, model {number}), {cores} cores, scan on {instructions}")
 }
+
+/// The machine's memory, kernel and busyness, for the head of a result.
+#[must_use]
+pub fn surroundings() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let memory = read("/proc/meminfo");
+    let kibibytes = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok())
+        .unwrap_or_default();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!(
+        "{:.0} GB of memory, Linux {}",
+        kibibytes * 1024.0 / 1e9,
+        kernel.trim()
+    )
+}
+
+/// The load average of the last minute; 0 where the system does not tell.
+#[must_use]
+pub fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = text.split_whitespace().next().and_then(|s| s.parse().ok());
+    first.unwrap_or_default()
+}

@@ -26,7 +26,7 @@ fn vpdpbusd() -> u64 {
     use std::hint::black_box;
 
     const SUMS: usize = 24;
-    const ROUNDS: u64 = 200_000;
+    const ROUNDS: u64 = 2_000_000;
     let codes = black_box(_mm512_set1_epi32(0x0102_0304));
     let query = black_box(_mm512_set1_epi32(0x0101_0101));
     let mut sums = [_mm512_set1_epi32(0); SUMS];

@@ -7,6 +7,7 @@
 //! - [`python`]: an interpreter for the published example
 //! - [`vectors`] made from a [`seed`], [`model`]: what has been acknowledged, so what must be
 //!   found, [`oracle`]: the right answer of a search, in float64
+//! - [`load`]: clients that never rest; [`placement`]: which node holds and leads what
 //! - [`wait`] and [`until`]: waiting without guessing; [`skip`]: skipping without hiding it
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a harness fails by panicking
@@ -17,8 +18,11 @@ pub mod binary;
 pub mod compose;
 pub mod home;
 pub mod http;
+pub mod load;
 pub mod model;
+pub mod npy;
 pub mod oracle;
+pub mod placement;
 pub mod process;
 pub mod python;
 pub mod raw;

@@ -10,13 +10,26 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// # Panics
 /// With what was awaited and the last error, when the time is over.
 #[track_caller]
-pub fn eventually<T>(awaited: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+pub fn eventually<T>(awaited: &str, attempt: impl FnMut() -> Result<T, String>) -> T {
+    eventually_within(PATIENCE, awaited, attempt)
+}
+
+/// Tries until it is `Ok`, for as long as that may take.
+///
+/// # Panics
+/// With what was awaited and the last error, when the time is over.
+#[track_caller]
+pub fn eventually_within<T>(
+    patience: Duration,
+    awaited: &str,
+    mut attempt: impl FnMut() -> Result<T, String>,
+) -> T {
     let start = Instant::now();
     loop {
         match attempt() {
             Ok(value) => return value,
-            Err(error) if start.elapsed() > PATIENCE => {
-                panic!("{awaited}: still not after {PATIENCE:?}: {error}")
+            Err(error) if start.elapsed() > patience => {
+                panic!("{awaited}: still not after {patience:?}: {error}")
             }
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }

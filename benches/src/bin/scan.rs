@@ -1,270 +1,302 @@
-//! What the kernel costs, against the least it could: reading every code once.
+//! What the engine costs without files, raft and HTTP, against the least that brute force could: reading
+//! every code once, and the multiplier's peak.
 //!
-//! `scan [BASE.npy [QUERIES.npy [TRUTH.npy]]]`; without files, random clustered vectors.
+//! `scan [--json] [--segments N] [BASE.npy [QUERIES.npy [TRUTH.npy]]]`; without files, random clustered
+//! vectors. With `--json` it prints figures for the report, else a table.
 
 use std::hint::black_box;
 use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use vectra_benches::timing::{measure_in_turns, median, milliseconds};
-use vectra_benches::{certified, machine, npy, peak};
-use vectra_kernel::{
-    Codes, FoldedQuery, QuantizedRows, Query, Rider, TopRows, scan_top, scan_top_many,
-};
+use vectra_benches::engine::{Certified, Engine};
+use vectra_benches::figures::{Aboard, EngineFigures};
+use vectra_benches::timing::{median, milliseconds};
+use vectra_benches::{machine, npy, peak};
+use vectra_kernel::{Query, instruction_set};
 
 const K: usize = 10;
-const SLACK: usize = 246;
-const TURNS: usize = 31;
-const SHARED_TURNS: usize = 15;
+
+/// Everything is measured this many times, in turns.
+const TURNS: usize = 9;
+
+/// Queries one at a time in each turn, and searches aboard one scan.
+const ALONE: usize = 50;
+const ABOARD: [usize; 4] = [24, 64, 96, 192];
+
+/// About as many rows as a shard's segment has of a set that a node has in as many shards.
+const SEGMENT_ROWS: usize = 1 << 17;
 
 fn main() -> Result<()> {
     ensure!(
         !cfg!(debug_assertions),
         "figures of a debug build mean nothing; add --release"
     );
-    let files: Vec<String> = std::env::args().skip(1).collect();
-    let input = Input::load(&files)?;
+    let options = Options::parse()?;
+    let input = Input::load(&options.files)?;
     let rows = input.base.len() / input.dimension;
-    println!(
-        "{} × {}, {}: {}\n",
-        rows,
-        input.dimension,
-        input.name,
-        machine::describe()
-    );
-
-    let start = Instant::now();
-    let quantized = QuantizedRows::quantize(input.dimension, &input.base);
-    let quantising = start.elapsed();
-    let codes = quantized.as_codes();
+    let segments = options
+        .segments
+        .unwrap_or(rows.div_ceil(SEGMENT_ROWS))
+        .max(1);
     let queries: Vec<Query> = input
         .queries
         .iter()
         .map(|values| Query::new(values.clone()))
         .collect::<Result<_, _>>()?;
 
-    speed(&input, &quantized, &queries);
+    let start = Instant::now();
+    let arranged = Engine::new(input.dimension, &input.base, segments, true);
+    let arranging = start.elapsed();
+    let start = Instant::now();
+    let plain = Engine::new(input.dimension, &input.base, segments, false);
+    let quantising = start.elapsed();
+
+    let answers = Answers::of(&arranged, &queries, input.truth.as_deref());
+    let measured = Measured::of(&arranged, &plain, &queries);
+    let figures = EngineFigures {
+        rows: rows as u64,
+        dimension: input.dimension as u64,
+        threads: threads() as u64,
+        instruction_set: instruction_set().to_owned(),
+        read_once_ms: milliseconds(measured.read_once),
+        one_query_ms: milliseconds(measured.one_query),
+        aboard: measured
+            .aboard
+            .iter()
+            .map(|&(queries, time)| Aboard {
+                queries: queries as u64,
+                queries_per_second: queries as f64 / time.as_secs_f64(),
+            })
+            .collect(),
+        peak_queries_per_second: measured.peak.map(|peak| peak / input.base.len() as f64),
+        recall: answers.recall,
+    };
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+        return Ok(());
+    }
+
     println!(
-        "| quantising, one thread, one run | | {:.0} rows/s | {:.2} GB/s of float32 |",
-        rows as f64 / quantising.as_secs_f64(),
-        size_of_val(&input.base[..]) as f64 / quantising.as_secs_f64() / 1e9,
+        "{rows} × {}, {} in {segments} segments: {}",
+        input.dimension,
+        input.name,
+        machine::describe()
     );
-    shared(&quantized, &queries);
-    answers(&input, codes, &queries);
+    println!("quantised in {quantising:.1?}, arranged in {arranging:.1?}, on one thread; stages:");
+    for segment in arranged.segments.iter().take(3) {
+        let stages = &segment.quantized.frame().stages;
+        println!(
+            "  {:?}",
+            stages.iter().map(|stage| stage.end).collect::<Vec<_>>()
+        );
+    }
+    println!(
+        "\n| what, {} threads | ratio | median of {TURNS} |\n| --- | --- | --- |",
+        threads()
+    );
+    let read = milliseconds(measured.read_once);
+    println!("| reading every code once | 1 | {read:.2} ms |");
+    for (what, time) in [
+        ("one query, proven", measured.one_query),
+        (
+            "one query, proven, without stages",
+            measured.one_query_plain,
+        ),
+    ] {
+        println!(
+            "| {what} | {:.2} | {:.2} ms |",
+            milliseconds(time) / read,
+            milliseconds(time)
+        );
+    }
+    if let Some(peak) = figures.peak_queries_per_second {
+        println!("| VPDPBUSD on registers alone | 1 | {peak:.0} queries/s |");
+    }
+    for (what, aboard) in [
+        ("", &measured.aboard),
+        (", without stages", &measured.aboard_plain),
+    ] {
+        for &(queries, time) in aboard {
+            let rate = queries as f64 / time.as_secs_f64();
+            let share = figures
+                .peak_queries_per_second
+                .map_or(0.0, |peak| rate / peak);
+            println!("| {queries} aboard, proven{what} | {share:.2} | {rate:.0} queries/s |");
+        }
+    }
+    println!(
+        "\nrecall@{K} {}, rows rescored: median {}, most {}; {} of {} answers took a second scan",
+        answers
+            .recall
+            .map_or("unknown".into(), |recall| format!("{recall:.4}")),
+        answers.rescored,
+        answers.most_rescored,
+        answers.scanned_again,
+        queries.len(),
+    );
     Ok(())
 }
 
-/// Prints what one query costs, as ratios first.
-fn speed(input: &Input, quantized: &QuantizedRows, queries: &[Query]) {
-    let codes = quantized.as_codes();
-    let bytes = quantized.codes_bytes();
-    let halves = halves(quantized);
-    let folded: Vec<FoldedQuery> = queries.iter().map(|query| query.fold(codes)).collect();
-    let mut next = (0..folded.len()).cycle();
-    let mut other = (0..folded.len()).cycle();
-    let mut third = (0..folded.len()).cycle();
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
 
-    let [read_one, read_two, scan_one, scan_two, proven] = measure_in_turns(
-        TURNS,
-        [
-            &mut || {
-                black_box(read(bytes));
-            },
-            &mut || {
-                let (first, second) = bytes.split_at(bytes.len() / 2);
-                let (a, b) = in_parallel(|| read(first), || read(second));
-                black_box(a ^ b);
-            },
-            &mut || {
-                let query = &folded[next.next().unwrap_or(0)];
-                black_box(scanned(codes, query));
-            },
-            &mut || {
-                let query = &folded[other.next().unwrap_or(0)];
-                black_box(in_parallel(
-                    || scanned(halves[0], query),
-                    || scanned(halves[1], query),
-                ));
-            },
-            &mut || {
-                let query = &queries[third.next().unwrap_or(0)];
-                black_box(certified::search(query, codes, &input.base, K, SLACK).rescored);
-            },
-        ],
-    );
+struct Options {
+    json: bool,
+    segments: Option<usize>,
+    files: Vec<String>,
+}
 
-    println!("| what | × reading the codes once | fastest | median of {TURNS} |");
-    println!("| --- | --- | --- | --- |");
-    let lines = [
-        ("reading every code, 1 thread", read_one),
-        ("reading every code, 2 threads", read_two),
-        ("one query, integer scan, 1 thread", scan_one),
-        ("one query, integer scan, 2 threads", scan_two),
-        ("one query, proven top 10, 1 thread", proven),
-    ];
-    // The fastest of each: other work on the machine lengthens the two by chance.
-    let least = read_one.fastest.min(read_two.fastest).as_secs_f64();
-    for (what, time) in lines {
-        let ratio = time.fastest.as_secs_f64() / least;
-        let (fastest, median) = (milliseconds(time.fastest), milliseconds(time.median));
-        println!("| {what} | {ratio:.2} | {fastest:.2} ms | {median:.2} ms |");
+impl Options {
+    fn parse() -> Result<Self> {
+        let mut options = Self {
+            json: false,
+            segments: None,
+            files: Vec::new(),
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--json" => options.json = true,
+                "--segments" => {
+                    let number = arguments.next().context("--segments needs a number")?;
+                    options.segments = Some(number.parse().context("--segments needs a number")?);
+                }
+                _ => options.files.push(argument),
+            }
+        }
+        Ok(options)
     }
+}
 
-    let query = &queries[0];
+/// How good the answers are, and what their proofs took.
+struct Answers {
+    recall: Option<f64>,
+    rescored: usize,
+    most_rescored: usize,
+    scanned_again: usize,
+}
+
+impl Answers {
+    fn of(engine: &Engine<'_>, queries: &[Query], truth: Option<&[Vec<u32>]>) -> Self {
+        let mut answers: Vec<Certified> = Vec::new();
+        let all: Vec<&Query> = queries.iter().collect();
+        for some in all.chunks(ABOARD[1]) {
+            answers.extend(engine.search(some, K, threads()));
+        }
+        let found = |truth: &[Vec<u32>]| -> usize {
+            let pairs = answers.iter().zip(truth);
+            pairs
+                .map(|(answer, truth)| {
+                    answer
+                        .rows
+                        .iter()
+                        .filter(|row| truth[..K].contains(&row.1))
+                        .count()
+                })
+                .sum()
+        };
+        let rescored = answers.iter().map(|answer| answer.rescored);
+        Self {
+            recall: truth.map(|truth| found(truth) as f64 / (K * answers.len()) as f64),
+            most_rescored: rescored.clone().max().unwrap_or_default(),
+            rescored: median(rescored.collect()),
+            scanned_again: answers.iter().filter(|answer| answer.scanned_again).count(),
+        }
+    }
+}
+
+/// Medians of turns in which everything is measured once.
+struct Measured {
+    read_once: Duration,
+    one_query: Duration,
+    one_query_plain: Duration,
+    aboard: Vec<(usize, Duration)>,
+    aboard_plain: Vec<(usize, Duration)>,
+    /// Multiply-adds per second, of all threads.
+    peak: Option<f64>,
+}
+
+impl Measured {
+    fn of(arranged: &Engine<'_>, plain: &Engine<'_>, queries: &[Query]) -> Self {
+        let engines = [arranged, plain];
+        let (mut reads, mut alone, mut peaks) = (Vec::new(), [Vec::new(), Vec::new()], Vec::new());
+        let mut aboard = [(); 2].map(|()| ABOARD.map(|_| Vec::new()));
+        let mut next = queries.iter().cycle();
+        for _ in 0..TURNS {
+            reads.push(timed(|| read_once(&arranged.codes())));
+            for (engine, times) in engines.iter().zip(&mut alone) {
+                times.extend(
+                    (0..ALONE)
+                        .filter_map(|_| next.next())
+                        .map(|query| timed(|| engine.search(&[query], K, threads()))),
+                );
+            }
+            for (engine, aboard) in engines.iter().zip(&mut aboard) {
+                for (count, times) in ABOARD.iter().zip(aboard) {
+                    let some: Vec<&Query> = (0..*count).filter_map(|_| next.next()).collect();
+                    times.push(timed(|| engine.search(&some, K, threads())));
+                }
+            }
+            peaks.push(
+                on_all_threads(|_| peak::multiply_adds_per_second())
+                    .into_iter()
+                    .sum::<Option<f64>>(),
+            );
+        }
+        peaks.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        let [one_query, one_query_plain] = alone.map(median);
+        let [aboard, aboard_plain] =
+            aboard.map(|times| ABOARD.into_iter().zip(times.map(median)).collect());
+        Self {
+            read_once: median(reads),
+            one_query,
+            one_query_plain,
+            aboard,
+            aboard_plain,
+            peak: peaks[peaks.len() / 2],
+        }
+    }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> Duration {
     let start = Instant::now();
-    for _ in 0..1000 {
-        black_box(black_box(query).fold(codes));
-    }
-    println!(
-        "| folding one query | | {:.2} µs | |",
-        start.elapsed().as_secs_f64() * 1e3
-    );
-    let start = Instant::now();
-    let scored = input.base.chunks_exact(input.dimension).take(10_000);
-    let count = scored.len();
-    for row in scored {
-        black_box(query.score(row));
-    }
-    println!(
-        "| one exact score | | {:.0} ns | |",
-        start.elapsed().as_secs_f64() * 1e9 / count as f64
-    );
+    black_box(work());
+    start.elapsed()
 }
 
-/// Prints what many queries aboard one scan cost, against what the multiplier alone could do.
-fn shared(quantized: &QuantizedRows, queries: &[Query]) {
-    let codes = quantized.as_codes();
-    let halves = halves(quantized);
-    let folded: Vec<FoldedQuery> = queries.iter().map(|query| query.fold(codes)).collect();
-    let aboard =
-        |count: usize| -> Vec<&FoldedQuery> { folded.iter().cycle().take(count).collect() };
-    let (few, many) = (aboard(64), aboard(96));
-    let both = |queries: &[&FoldedQuery], capacity: usize| {
-        black_box(in_parallel(
-            || scanned_together(halves[0], queries, capacity),
-            || scanned_together(halves[1], queries, capacity),
-        ));
-    };
-    let mut peaks = Vec::new();
-    let [few_deep, few_short, many_deep, many_short, _] = measure_in_turns(
-        SHARED_TURNS,
-        [
-            &mut || both(&few, K + SLACK),
-            &mut || both(&few, K),
-            &mut || both(&many, K + SLACK),
-            &mut || both(&many, K),
-            &mut || {
-                let peak = peak::multiply_adds_per_second;
-                let (a, b) = in_parallel(peak, peak);
-                peaks.extend(a.zip(b).map(|(a, b)| a + b));
-            },
-        ],
-    );
-
-    let peak = peaks.into_iter().max_by(f64::total_cmp);
-    let peak_queries = peak.map(|peak| peak / (codes.rows() * codes.dimension()) as f64);
-    let share = |queries_per_second: f64| {
-        peak_queries.map_or_else(String::new, |peak| {
-            format!("{:.2}", queries_per_second / peak)
-        })
-    };
-    println!("\n| what, 2 threads | × VPDPBUSD peak | fastest | median of {SHARED_TURNS} |");
-    println!("| --- | --- | --- | --- |");
-    for (count, capacity, times) in [
-        (few.len(), K + SLACK, few_deep),
-        (few.len(), K, few_short),
-        (many.len(), K + SLACK, many_deep),
-        (many.len(), K, many_short),
-    ] {
-        let fastest = count as f64 / times.fastest.as_secs_f64();
-        let median = count as f64 / times.median.as_secs_f64();
-        println!(
-            "| {count} queries aboard, {capacity} rows kept | {} | {fastest:.0} queries/s | {median:.0} queries/s |",
-            share(fastest),
-        );
-    }
-    if let (Some(peak), Some(queries)) = (peak, peak_queries) {
-        println!(
-            "| VPDPBUSD on registers alone | 1 | {queries:.0} queries/s, {:.0} GMAC/s | |",
-            peak / 1e9
-        );
-    }
-}
-
-fn scanned_together(codes: Codes<'_>, queries: &[&FoldedQuery], capacity: usize) -> Option<i32> {
-    let mut tops = vec![TopRows::new(capacity); queries.len()];
-    let mut riders: Vec<Rider<'_>> = queries
-        .iter()
-        .zip(&mut tops)
-        .map(|(query, top)| Rider {
-            query,
-            is_live: &|_| true,
-            top,
-        })
-        .collect();
-    scan_top_many(codes, &mut riders);
-    tops.iter().filter_map(TopRows::threshold).max()
-}
-
-/// Prints how good the integer ranking is, and what the proof takes.
-fn answers(input: &Input, codes: Codes<'_>, queries: &[Query]) {
-    let (mut rescored, mut again, mut plain_found, mut proven_found) = (Vec::new(), 0, 0, 0);
-    for (number, query) in queries.iter().enumerate() {
-        let folded = query.fold(codes);
-        let mut top = TopRows::new(K + SLACK);
-        scan_top(codes, &folded, |_| true, &mut top);
-        let plain: Vec<u32> = top
-            .clone()
-            .into_sorted()
-            .iter()
-            .take(K)
-            .map(|row| row.1)
+fn on_all_threads<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..threads())
+            .map(|number| scope.spawn(move || work(number)))
             .collect();
-        let proven = certified::finish(query, &folded, codes, &input.base, K, top);
-        rescored.push(proven.rescored);
-        again += usize::from(proven.scanned_again);
-
-        let proven: Vec<u32> = proven.rows.iter().map(|row| row.1).collect();
-        let right = input
-            .truth
-            .as_ref()
-            .map_or(&proven[..], |truth| &truth[number][..K]);
-        plain_found += plain.iter().filter(|row| right.contains(row)).count();
-        proven_found += proven.iter().filter(|row| right.contains(row)).count();
-    }
-    let possible = (K * queries.len()) as f64;
-    let truth = if input.truth.is_some() {
-        "the given truth"
-    } else {
-        "the proven answer"
-    };
-    println!(
-        "\n{} queries, k = {K}, {SLACK} further candidates kept; against {truth}:\n",
-        queries.len()
-    );
-    println!("| what | figure |\n| --- | --- |");
-    println!(
-        "| recall@{K} of the integer ranking | {:.4} |",
-        plain_found as f64 / possible
-    );
-    println!(
-        "| recall@{K} of the proven answer | {:.4} |",
-        proven_found as f64 / possible
-    );
-    let most = rescored.iter().max().copied().unwrap_or_default();
-    println!("| rows rescored, median | {} |", median(rescored));
-    println!("| rows rescored, most | {most} |");
-    println!("| queries that needed a second scan | {again} |");
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
 }
 
-fn scanned(codes: Codes<'_>, query: &FoldedQuery) -> Option<i32> {
-    let mut top = TopRows::new(K + SLACK);
-    scan_top(codes, query, |_| true, &mut top);
-    top.threshold()
+/// Reads every byte once, on all threads, each a part of every segment.
+fn read_once(segments: &[&[u8]]) -> u64 {
+    let count = threads();
+    let parts = on_all_threads(|number| {
+        let part = |codes: &&[u8]| {
+            let len = codes.len() / count;
+            read(&codes[number * len..(number + 1) * len])
+        };
+        segments.iter().map(part).fold(0, |all, part| all ^ part)
+    });
+    parts.into_iter().fold(0, |all, part| all ^ part)
 }
 
 /// Touches every byte, eight to a word, and lets the compiler use its widest registers.
@@ -276,30 +308,6 @@ fn read(bytes: &[u8]) -> u64 {
         }
     }
     sums.iter().fold(0, |all, sum| all ^ sum)
-}
-
-/// The first and the second half of the rows, parted between two blocks of 16.
-fn halves(quantized: &QuantizedRows) -> [Codes<'_>; 2] {
-    let (dimension, rows) = (quantized.dimension(), quantized.rows());
-    let first_rows = (rows / 2).next_multiple_of(16).min(rows);
-    let bytes = quantized.codes_bytes();
-    let (first, second) = bytes.split_at(Codes::encoded_len(dimension, first_rows));
-    [(first, first_rows), (second, rows - first_rows)].map(|(bytes, rows)| {
-        let (alphas, residual_norm) = (quantized.alphas(), quantized.residual_norm());
-        Codes::new(dimension, rows, alphas, residual_norm, bytes)
-            .unwrap_or_else(|error| unreachable!("halves of valid codes are valid: {error}"))
-    })
-}
-
-fn in_parallel<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
-    thread::scope(|scope| {
-        let other = scope.spawn(first);
-        let here = second();
-        match other.join() {
-            Ok(there) => (there, here),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
 }
 
 /// What to measure with.

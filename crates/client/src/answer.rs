@@ -89,7 +89,7 @@ pub struct ClusterStatus {
     /// Shards.
     pub shards: Vec<ShardStatus>,
     /// Replicas on their way from node to node.
-    pub moves: Vec<serde_json::Value>,
+    pub moves: Vec<MoveStatus>,
 }
 
 /// One coordinator.
@@ -124,6 +124,8 @@ pub struct NodeStatus {
     pub replicas: u64,
     /// Memory its vectors take, in bytes.
     pub memory_bytes: Option<u64>,
+    /// Whether it is being emptied.
+    pub draining: bool,
 }
 
 /// One collection.
@@ -154,4 +156,32 @@ pub struct ShardStatus {
     pub rows: Option<u64>,
     /// What is wrong with its replicas.
     pub faults: Vec<String>,
+    /// Why the last move of its replicas was given up, if it was.
+    pub move_failed: Option<String>,
+}
+
+/// A shard whose replicas change.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MoveStatus {
+    /// The shard.
+    pub shard: serde_json::Value,
+    /// Why.
+    pub reason: String,
+    /// The nodes that will hold no copy any more.
+    pub from: Vec<serde_json::Value>,
+    /// The nodes that get a copy.
+    pub to: Vec<serde_json::Value>,
+    /// Bytes of files sent so far.
+    pub sent_bytes: u64,
+    /// Bytes of files to send in all.
+    pub total_bytes: u64,
+    /// Bytes sent a second.
+    pub bytes_per_second: u64,
+    /// Entries of the log that the slowest of the new copies lacks.
+    pub missing_entries: u64,
+    /// How far the copying is; none before it has begun.
+    pub percent: Option<f64>,
+    /// When the files will be there, if it goes on like this.
+    pub eta_seconds: Option<u64>,
 }

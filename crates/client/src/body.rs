@@ -1,4 +1,4 @@
-//! Request bodies, written straight from flat float32 values.
+//! Request bodies in JSON, written straight from flat float32 values.
 //!
 //! Each value is written with as few digits as read back to the same float32, integral ones
 //! without a fraction.
@@ -7,48 +7,6 @@ use crate::{ClientError, Precision};
 
 /// Above this, not every integer is a float32 and the shortest digits may be fewer than all.
 const EXACT_INTEGERS: f32 = 16_777_216.0;
-
-/// The body of `POST /ingest`: `{"ids":[…],"vectors":[[…],…]}`.
-///
-/// `vectors` holds `ids.len()` rows of `dimension` values, one after the other.
-///
-/// # Errors
-/// [`ClientError::Argument`] if the counts do not fit or a value is not finite.
-pub fn ingest_body(
-    ids: &[String],
-    dimension: usize,
-    vectors: &[f32],
-) -> Result<Vec<u8>, ClientError> {
-    if dimension == 0 || ids.len().checked_mul(dimension) != Some(vectors.len()) {
-        return Err(ClientError::Argument(format!(
-            "{} ids of {dimension} dimensions need {} values, there are {}",
-            ids.len(),
-            ids.len().saturating_mul(dimension),
-            vectors.len()
-        )));
-    }
-
-    let mut body = Vec::with_capacity(vectors.len() * 8 + ids.len() * 16 + 32);
-    body.extend_from_slice(b"{\"ids\":[");
-    for (row, id) in ids.iter().enumerate() {
-        if row > 0 {
-            body.push(b',');
-        }
-        write_string(&mut body, id);
-    }
-    body.extend_from_slice(b"],\"vectors\":[");
-    for (row, vector) in vectors.chunks_exact(dimension).enumerate() {
-        if row > 0 {
-            body.push(b',');
-        }
-        write_vector(&mut body, vector).map_err(|index| {
-            let id = ids.get(row).map_or("", String::as_str);
-            not_finite(&format!("vector {row} (id {id:?})"), vector, index)
-        })?;
-    }
-    body.extend_from_slice(b"]}");
-    Ok(body)
-}
 
 /// The body of `POST /search`. Without a precision the server's own default holds.
 ///
@@ -77,15 +35,22 @@ pub fn search_body(
 /// The body of `POST /delete`.
 #[must_use]
 pub fn delete_body(ids: &[String]) -> Vec<u8> {
-    let mut body = b"{\"ids\":[".to_vec();
+    let mut body = b"{\"ids\":".to_vec();
+    write_ids(&mut body, ids);
+    body.push(b'}');
+    body
+}
+
+/// Appends a JSON array of strings.
+pub(crate) fn write_ids(body: &mut Vec<u8>, ids: &[String]) {
+    body.push(b'[');
     for (row, id) in ids.iter().enumerate() {
         if row > 0 {
             body.push(b',');
         }
-        write_string(&mut body, id);
+        write_string(body, id);
     }
-    body.extend_from_slice(b"]}");
-    body
+    body.push(b']');
 }
 
 /// Appends a JSON array, or gives the index of the first value that is not finite.
@@ -128,7 +93,8 @@ fn write_string(body: &mut Vec<u8>, text: &str) {
     body.push(b'"');
 }
 
-fn not_finite(what: &str, vector: &[f32], index: usize) -> ClientError {
+/// The refusal of a vector whose value at `index` is not finite.
+pub(crate) fn not_finite(what: &str, vector: &[f32], index: usize) -> ClientError {
     let value = vector.get(index).copied().unwrap_or(f32::NAN);
     ClientError::Argument(format!(
         "{what}: value {index} is {value}; every value must be finite"
@@ -138,16 +104,6 @@ fn not_finite(what: &str, vector: &[f32], index: usize) -> ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_ingest_body_is_what_the_published_api_reads() {
-        let ids = ["item_1".to_owned(), "item_2".to_owned()];
-        let body = ingest_body(&ids, 3, &[0.1, 0.2, 0.3, 1.0, -2.0, 0.0]).unwrap();
-        assert_eq!(
-            String::from_utf8(body).unwrap(),
-            r#"{"ids":["item_1","item_2"],"vectors":[[0.1,0.2,0.3],[1,-2,0]]}"#
-        );
-    }
 
     #[test]
     fn every_float_reads_back_to_the_same_bits() {
@@ -194,22 +150,11 @@ mod tests {
 
     #[test]
     fn a_value_that_is_not_finite_is_refused_with_its_place() {
-        let ids = ["a".to_owned(), "b".to_owned()];
-        let error = ingest_body(&ids, 2, &[1.0, 2.0, 3.0, f32::NAN])
-            .unwrap_err()
-            .to_string();
+        let error = search_body(&[1.0, f32::NAN], 5, None).unwrap_err();
         assert_eq!(
-            error,
-            "vector 1 (id \"b\"): value 1 is NaN; every value must be finite"
+            error.to_string(),
+            "the query vector: value 1 is NaN; every value must be finite"
         );
-    }
-
-    #[test]
-    fn counts_that_differ_are_refused() {
-        let error = ingest_body(&["a".to_owned()], 2, &[1.0])
-            .unwrap_err()
-            .to_string();
-        assert_eq!(error, "1 ids of 2 dimensions need 2 values, there are 1");
     }
 
     #[test]

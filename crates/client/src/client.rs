@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::answer::Counted;
 use crate::files::parse_object;
 use crate::{
-    ClientError, ClusterStatus, Health, Precision, SearchAnswer, StoredVector, delete_body,
-    ingest_body, search_body,
+    ClientError, ClusterStatus, Health, IngestBody, Precision, SearchAnswer, StoredVector,
+    delete_body, search_body,
 };
 
 /// Longer than the server's own deadline (30 s), so that its answer is heard.
@@ -90,17 +90,41 @@ impl Client {
         dimension: usize,
         vectors: &[f32],
     ) -> Result<u64, ClientError> {
-        self.ingest_prepared(bytes::Bytes::from(ingest_body(ids, dimension, vectors)?))
+        self.ingest_prepared(&IngestBody::new(ids, dimension, vectors)?)
             .await
     }
 
-    /// [`Client::ingest`] of a body that [`ingest_body`] made, so that a retry need not make it
-    /// again.
+    /// [`Client::ingest`] of a body made before, so that a retry need not make it again.
     ///
     /// # Errors
     /// As [`Client::ingest`].
-    pub async fn ingest_prepared(&self, body: bytes::Bytes) -> Result<u64, ClientError> {
-        let counted: Counted = self.post("ingest", body).await?;
+    pub async fn ingest_prepared(&self, body: &IngestBody) -> Result<u64, ClientError> {
+        let mut url = self.address(&["ingest"])?;
+        url.query_pairs_mut()
+            .append_pair("dimension", &body.dimension.to_string());
+        let sent = Some((body.content_type(), body.bytes.clone()));
+        let answer = self.send(Method::POST, url.clone(), sent).await;
+        let answer = answer.map_err(|error| match error {
+            ClientError::Problem {
+                status: 415,
+                title,
+                detail,
+                retry_after,
+                members,
+            } => ClientError::Problem {
+                status: 415,
+                title,
+                detail: format!(
+                    "{detail} (it does not take binary vectors: it is older than this client, \
+                     whose version is {}, or no Vectra)",
+                    env!("CARGO_PKG_VERSION")
+                ),
+                retry_after,
+                members,
+            },
+            other => other,
+        })?;
+        let counted: Counted = read_json(&url, &answer)?;
         Ok(counted.count)
     }
 
@@ -176,10 +200,24 @@ impl Client {
         self.get("cluster").await
     }
 
+    /// Empties a shard node of its replicas, or uses it again. They move after the answer.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] of a request.
+    pub async fn drain(&self, node: u64, draining: bool) -> Result<(), ClientError> {
+        let url = self.address(&["cluster", "nodes", &node.to_string(), "drain"])?;
+        let method = if draining {
+            Method::POST
+        } else {
+            Method::DELETE
+        };
+        self.send(method, url, None).await.map(drop)
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let url = self.address(&[path])?;
         let answer = self.send(Method::GET, url.clone(), None).await?;
-        serde_json::from_slice(&answer).map_err(|error| protocol(&url, error.to_string()))
+        read_json(&url, &answer)
     }
 
     async fn post<T: DeserializeOwned>(
@@ -188,8 +226,9 @@ impl Client {
         body: bytes::Bytes,
     ) -> Result<T, ClientError> {
         let url = self.address(&[path])?;
-        let answer = self.send(Method::POST, url.clone(), Some(body)).await?;
-        serde_json::from_slice(&answer).map_err(|error| protocol(&url, error.to_string()))
+        let sent = Some(("application/json".to_owned(), body));
+        let answer = self.send(Method::POST, url.clone(), sent).await?;
+        read_json(&url, &answer)
     }
 
     /// The address of a resource; each segment is percent-encoded as a whole.
@@ -213,9 +252,13 @@ impl Client {
         &self,
         method: Method,
         url: Url,
-        body: Option<bytes::Bytes>,
+        body: Option<(String, bytes::Bytes)>,
     ) -> Result<bytes::Bytes, ClientError> {
-        let verb = if method == Method::GET { "GET" } else { "POST" };
+        let verb = match method {
+            Method::GET => "GET",
+            Method::DELETE => "DELETE",
+            _ => "POST",
+        };
         let transport = |error: reqwest::Error| ClientError::Transport {
             method: verb,
             url: url.to_string(),
@@ -226,8 +269,8 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        if let Some((content_type, body)) = body {
+            request = request.header(CONTENT_TYPE, content_type).body(body);
         }
         let response = request.send().await.map_err(transport)?;
         let status = response.status();
@@ -276,6 +319,10 @@ fn is_loopback(url: &Url) -> bool {
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
+}
+
+fn read_json<T: DeserializeOwned>(url: &Url, answer: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(answer).map_err(|error| protocol(url, error.to_string()))
 }
 
 fn protocol(url: &Url, reason: String) -> ClientError {

@@ -1,3 +1,4 @@
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::IntoResponse;
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Hit;
+use crate::ingest_form::read_ingest;
 
 async fn serve(router: Router) -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -20,11 +22,10 @@ async fn ingest_search_and_delete_speak_the_published_shapes() {
     let router = Router::new()
         .route(
             "/ingest",
-            post(|Json(body): Json<serde_json::Value>| async move {
-                assert_eq!(
-                    body,
-                    json!({"ids": ["a", "b"], "vectors": [[1, 2], [3, 4.5]]})
-                );
+            post(|request: Request| async move {
+                let (ids, vectors) = read_ingest(request).await;
+                assert_eq!(ids, ["a", "b"]);
+                assert_eq!(vectors, [[1.0, 2.0], [3.0, 4.5]]);
                 (
                     StatusCode::CREATED,
                     Json(json!({"status": "indexed", "count": 2})),
@@ -107,6 +108,20 @@ async fn a_problem_keeps_what_the_server_said() {
         panic!("not a problem: {error}")
     };
     assert_eq!(members["shards"], json!([7]));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_binary_vectors_is_called_by_its_name() {
+    let refuse = || async {
+        let problem = json!({"title": "Unsupported media type", "detail": "send JSON"});
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, problem.to_string())
+    };
+    let client = serve(Router::new().route("/ingest", post(refuse))).await;
+    let error = client.ingest(&["a".to_owned()], 1, &[1.0]).await;
+    let said = error.unwrap_err().to_string();
+    let expected = "the server answered 415 Unsupported media type: send JSON (it does not take \
+                    binary vectors: it is older than this client";
+    assert!(said.starts_with(expected), "{said}");
 }
 
 #[tokio::test]

@@ -10,17 +10,21 @@ mod client;
 mod error;
 pub mod files;
 mod import;
+mod ingest_body;
+#[cfg(test)]
+mod ingest_form;
 mod retry;
 mod status;
 mod tls;
 
 pub use answer::{
-    ClusterStatus, CollectionStatus, CoordinatorStatus, Health, Hit, NodeStatus, Precision,
-    SearchAnswer, ShardStatus, StoredVector,
+    ClusterStatus, CollectionStatus, CoordinatorStatus, Health, Hit, MoveStatus, NodeStatus,
+    Precision, SearchAnswer, ShardStatus, StoredVector,
 };
-pub use body::{delete_body, ingest_body, search_body};
+pub use body::{delete_body, search_body};
 pub use client::Client;
 pub use error::{ClientError, Place};
 pub use import::{Import, ImportObserver, ImportReport};
+pub use ingest_body::IngestBody;
 pub use retry::RetryPolicy;
 pub use status::render_status;

@@ -42,6 +42,13 @@ pub fn render_status(status: &ClusterStatus) -> String {
         for fault in &shard.faults {
             let _ = writeln!(text, "shard {}: {fault}", word(&shard.id));
         }
+        if let Some(reason) = &shard.move_failed {
+            let _ = writeln!(
+                text,
+                "shard {}: a move was given up: {reason}",
+                word(&shard.id)
+            );
+        }
     }
 
     table(
@@ -73,7 +80,11 @@ pub fn render_status(status: &ClusterStatus) -> String {
             vec![
                 word(&node.id),
                 node.grpc.clone(),
-                yes_or_no(node.alive),
+                if node.draining {
+                    format!("{}, draining", yes_or_no(node.alive))
+                } else {
+                    yes_or_no(node.alive)
+                },
                 node.replicas.to_string(),
                 node.leaders.to_string(),
                 bytes(node.memory_bytes),
@@ -97,28 +108,32 @@ pub fn render_status(status: &ClusterStatus) -> String {
         "shards",
         &["id", "collection", "rows", "leader", "replicas"],
         status.shards.iter().map(|shard| {
-            let replicas: Vec<String> = shard.replicas.iter().map(word).collect();
             vec![
                 word(&shard.id),
                 word(&shard.collection),
                 number(shard.rows),
                 word(&shard.leader),
-                replicas.join(" "),
+                words(&shard.replicas),
             ]
         }),
     );
     table(
         &mut text,
         "moves",
-        &["shard", "from", "to", "done", "eta"],
+        &[
+            "shard", "why", "from", "to", "done", "sent", "of", "rate", "eta",
+        ],
         status.moves.iter().map(|one| {
-            let member = |name| one.get(name).map_or_else(|| "-".to_owned(), word);
             vec![
-                member("shard"),
-                member("from"),
-                member("to"),
-                percent(one),
-                eta(one),
+                word(&one.shard),
+                one.reason.clone(),
+                words(&one.from),
+                words(&one.to),
+                or_dash(one.percent.map(|percent| format!("{percent:.0} %"))),
+                bytes(Some(one.sent_bytes)),
+                bytes(Some(one.total_bytes)),
+                format!("{}/s", bytes(Some(one.bytes_per_second))),
+                or_dash(one.eta_seconds.map(|seconds| format!("{seconds} s"))),
             ]
         }),
     );
@@ -181,14 +196,13 @@ fn yes_or_no(value: Option<bool>) -> String {
     .to_owned()
 }
 
-fn percent(one: &Value) -> String {
-    let value = one.get("percent").and_then(Value::as_f64);
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0} %"))
+fn words(values: &[Value]) -> String {
+    let words: Vec<String> = values.iter().map(word).collect();
+    or_dash((!words.is_empty()).then(|| words.join(" ")))
 }
 
-fn eta(one: &Value) -> String {
-    let value = one.get("eta_seconds").and_then(Value::as_f64);
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0} s"))
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
 /// A size as people read it.

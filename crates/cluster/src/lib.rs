@@ -19,12 +19,12 @@ mod status;
 mod timing;
 
 pub use error::{ClusterError, NotLeader, WriteError};
-pub use group::{MAX_BATCH_BYTES, PlacementGroup, ShardGroup, ShardGroups};
+pub use group::{Fault, MAX_BATCH_BYTES, PlacementGroup, ShardGroup, ShardGroups};
 pub use log::LogEngine;
 pub use network::Network;
 pub use placement::{PlacementCommand, PlacementMap, PlacementOutcome};
 pub use service::RaftService;
-pub use status::GroupStatus;
+pub use status::{CatchUp, GroupStatus};
 pub use timing::RaftTiming;
 
 /// A process with data of its own, coordinator or shard node. Never reused.

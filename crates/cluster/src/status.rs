@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::NodeId;
+use crate::placement::Position;
 
 /// One raft group as seen from one of its nodes, a moment ago.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,8 +20,27 @@ pub struct GroupStatus {
     pub is_leader: bool,
     /// The members with a vote.
     pub voters: BTreeSet<NodeId>,
+    /// The members without one.
+    pub learners: BTreeSet<NodeId>,
+    /// Where in the log these members are written.
+    pub members_as_of: Option<Position>,
     /// Whether the group is being served at all.
     pub running: bool,
     /// Why it is not, or what else is wrong.
     pub fault: Option<String>,
+}
+
+/// A member on its way to what its leader has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatchUp {
+    /// The member.
+    pub node: NodeId,
+    /// Bytes of the snapshot that it has been sent.
+    pub sent_bytes: u64,
+    /// Bytes of the snapshot that it needs; 0 if it needs none.
+    pub total_bytes: u64,
+    /// Bytes a second.
+    pub bytes_per_second: u64,
+    /// Entries of the log that it lacks.
+    pub missing_entries: u64,
 }

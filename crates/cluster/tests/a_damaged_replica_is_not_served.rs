@@ -29,6 +29,7 @@ async fn a_damaged_shard_is_reported_and_the_others_are_served() {
         "other".to_owned(),
         placement::Collection {
             dimension: cluster::DIMENSION,
+            replicas: 1,
             shards: vec![2],
         },
     );

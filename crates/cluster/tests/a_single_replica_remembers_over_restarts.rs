@@ -3,8 +3,10 @@
 mod cluster;
 
 use cluster::{ShardNode, delete, map_of, read_somewhere, upsert, vector, write_somewhere};
+use std::time::Duration;
+
 use vectra_cluster::WriteError;
-use vectra_store::StoreOptions;
+use vectra_store::{Shard, StoreError, StoreOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_is_there_after_a_restart() {
@@ -37,7 +39,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_were_sealed_and_rows_that_were_not_are_both_there_after_a_restart() {
+async fn rows_that_were_sealed_early_and_rows_sealed_at_the_stop_are_both_there_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     // A checkpoint after every few rows.
     let often = || StoreOptions {
@@ -68,6 +70,52 @@ async fn rows_that_were_sealed_and_rows_that_were_not_are_both_there_after_a_res
         let expected = (number % 3 != 0).then(|| vector(number));
         assert_eq!(found, expected, "id_{number}");
     }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_stopped_has_everything_in_its_checkpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = ShardNode::start(1, directory.path(), None, StoreOptions::default()).await;
+    node.groups
+        .reconcile(&map_of(&[(1, node.address)]))
+        .await
+        .unwrap();
+    write_somewhere([&node], upsert(0..20)).await;
+    write_somewhere([&node], delete(5..10)).await;
+    node.stop().await;
+
+    let path = directory.path().join("shards").join("shard-1");
+    let open = || Shard::open(&path, cluster::DIMENSION, StoreOptions::default());
+    // What the node's last tasks hold is dropped soon, though not at once.
+    cluster::wait_until("the shard is closed", || {
+        !matches!(open(), Err(StoreError::InUse { .. }))
+    })
+    .await;
+    let shard = open().unwrap();
+    assert_eq!(shard.view().live_rows(), 15);
+    assert!(shard.mark().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_sealed_once_their_shard_is_quiet() {
+    let directory = tempfile::tempdir().unwrap();
+    let soon = StoreOptions {
+        seal_after: Duration::from_millis(100),
+        seal_bytes: 64 << 10,
+        ..StoreOptions::default()
+    };
+    let node = ShardNode::start(1, directory.path(), None, soon).await;
+    node.groups
+        .reconcile(&map_of(&[(1, node.address)]))
+        .await
+        .unwrap();
+    write_somewhere([&node], upsert(0..100)).await;
+    cluster::wait_until("the rows are sealed", || {
+        node.group().shard().growing_bytes() == 0
+    })
+    .await;
+    assert_eq!(node.group().shard().view().live_rows(), 100);
     node.stop().await;
 }
 

@@ -19,7 +19,7 @@ pub enum VectorError {
     Zero,
 }
 
-/// Why bytes are no codes of the given shape.
+/// Why parts are no codes of the given shape.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum LayoutError {
     /// The dimension is zero, or more than the scan can add up in 32 bits.
@@ -28,27 +28,46 @@ pub enum LayoutError {
         /// The dimension asked for.
         got: usize,
     },
-    /// There is not one α per dimension.
-    #[error("{got} scales were given for {expected} dimensions")]
-    AlphaCount {
-        /// The dimension.
+    /// A list of another length than the shape takes.
+    #[error("{got} values were given as {what} where there should be {expected}")]
+    Count {
+        /// Which list.
+        what: &'static str,
+        /// How many values it should have.
         expected: usize,
-        /// The number of α given.
+        /// How many it has.
         got: usize,
     },
-    /// An α is negative, NaN or infinite.
-    #[error("the scale of dimension {index} is {got}, not a finite number from 0 up")]
-    Alpha {
-        /// The dimension it belongs to.
+    /// A value that is infinite, NaN, or negative where it must not be.
+    #[error("value {index} of {what} is {got}")]
+    Value {
+        /// Which list.
+        what: &'static str,
+        /// Where in it, from 0.
         index: usize,
-        /// Its value.
+        /// The value.
         got: f32,
     },
-    /// The residual norm is negative, NaN or infinite.
-    #[error("the residual norm is {got}, not a finite number from 0 up")]
-    Residual {
-        /// Its value.
-        got: f32,
+    /// A stage that ends before it begins, within a group of 4 dimensions, or beyond the dimension.
+    #[error("stage {number} of the scan ends at dimension {got}")]
+    Stage {
+        /// Which stage, from 0.
+        number: usize,
+        /// Where it ends.
+        got: usize,
+    },
+    /// No stages, or shifts that would overflow the sums.
+    #[error("the stages of the scan are none, or their shifts leave 32 bits")]
+    Shifts,
+    /// The means of the leaves are not as many bytes as the shape takes.
+    #[error("leaves of {rows} rows have means of {got} bytes instead of {expected}")]
+    Leaves {
+        /// Rows of a leaf.
+        rows: usize,
+        /// The bytes the means should take.
+        expected: usize,
+        /// The bytes given.
+        got: usize,
     },
     /// The codes are not as many bytes as the shape takes.
     #[error("{got} bytes of codes were given where {rows} rows of {dimension} take {expected}")]

@@ -3,8 +3,9 @@ use std::sync::OnceLock;
 
 use crate::arch::{self, Kernel};
 
-/// The instructions that the scan runs on this CPU: `avx512-vnni`, `avx2`, `neon-i8`, `simsimd` (rows
-/// one by one, by whatever that library chose) or `portable`.
+/// The instructions that the scan runs on this CPU: `avx512-vnni`, `avx-vnni`, `avx512vl-vnni` (the
+/// same in another encoding), `avx2`, `neon-i8`, `simsimd` (rows one by one, by whatever that library
+/// chose) or `portable`.
 ///
 /// Chosen at the first call, the best that the CPU has. `VECTRA_ISA` in the environment then forces
 /// another of those names; one that this CPU cannot run, or that means nothing, leaves the best.
@@ -23,7 +24,7 @@ pub(crate) fn chosen() -> &'static Kernel {
 
 fn choose(available: &[Kernel], wanted: &str) -> Kernel {
     let forced = available.iter().find(|kernel| kernel.name() == wanted);
-    let best = ["avx512-vnni", "avx2", "neon-i8", "portable"]
+    let best = ["avx512-vnni", "avx-vnni", "avx2", "neon-i8", "portable"]
         .iter()
         .find_map(|name| available.iter().find(|kernel| kernel.name() == *name));
     match forced.or(best) {

@@ -58,8 +58,8 @@ impl Query {
         cosine + 0.0
     }
 
-    /// Folds the scales of a segment into the query and quantises the product to int8, with the
-    /// bound on what both roundings can do to a score.
+    /// Rotates and scales the query like a segment's rows and quantises it to int8, with the bounds on
+    /// what all this can do to a score.
     ///
     /// # Panics
     ///
@@ -77,7 +77,7 @@ impl Query {
             .iter()
             .map(|&value| f64::from(value) / norm)
             .collect();
-        FoldedQuery::new(&unit, codes.alphas(), codes.residual_norm())
+        FoldedQuery::new(&unit, codes.frame())
     }
 }
 

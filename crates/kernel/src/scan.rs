@@ -1,33 +1,48 @@
-use crate::arch::{Hit, Hits, Kernel};
-use crate::blocks::{BLOCK_ROWS, LINE_BYTES, groups};
+use std::cell::Cell;
+use std::ops::Range;
+
+use crate::arch::{Hit, Kernel, Scan, Survivors};
+use crate::blocks::BLOCK_ROWS;
 use crate::instruction_set::chosen;
-use crate::pack::{Floors, PACK_QUERIES, Pack};
+use crate::pack::{PACK_QUERIES, Pack};
+use crate::rider::Lowest;
 use crate::{Codes, FoldedQuery, Rider, TopRows};
 
-/// Codes that stay in a core's own cache while every pack of queries passes over them.
-const CHUNK_BYTES: usize = 256 << 10;
+/// Codes of the first stage that stay in a core's own cache while every pack of queries passes over
+/// them.
+const CHUNK_BYTES: usize = 64 << 10;
 
-/// Offers every live row to `top`, lower rows first.
+/// Most pairs of a block and a query that a chunk has: what they leave over stays in a core's cache
+/// too.
+const CHUNK_PAIRS: usize = 1536;
+
+/// Offers every live row of some rows to `top`.
 ///
-/// `is_live` is asked only about rows whose score is not below the best one turned away so far, or
-/// some time before. A row that is not live counts neither as kept nor as turned away. What `top`
-/// keeps and the best score it turned away are those of offering all live rows, whatever the CPU.
+/// Rows of a cosine certainly below `floor` may be left out. Of the others `is_live` is asked about
+/// those whose integer score is not below the best one turned away so far, or some time before. A row
+/// that is not live counts neither as kept nor as turned away. From `floor` on, what `top` keeps and the
+/// best score it turned away are those of offering all live rows, whatever the CPU.
+///
+/// `rows` begins at a multiple of 16.
 ///
 /// # Panics
 ///
-/// If the query was folded for another dimension.
+/// If the query was folded for another frame, or the rows are not of these codes.
 pub fn scan_top(
     codes: Codes<'_>,
+    rows: Range<usize>,
     query: &FoldedQuery,
+    floor: f32,
     is_live: impl Fn(u32) -> bool,
     top: &mut TopRows,
 ) {
     let rider = Rider {
         query,
+        floor,
         is_live: &is_live,
         top,
     };
-    scan_top_many(codes, &mut [rider]);
+    scan_top_many(codes, rows, &mut [rider]);
 }
 
 /// What [`scan_top`] does, for many queries while the codes are read once: each rider ends with the
@@ -35,9 +50,9 @@ pub fn scan_top(
 ///
 /// # Panics
 ///
-/// If a query was folded for another dimension.
-pub fn scan_top_many(codes: Codes<'_>, riders: &mut [Rider<'_>]) {
-    top_many(chosen(), codes, riders);
+/// As [`scan_top`].
+pub fn scan_top_many(codes: Codes<'_>, rows: Range<usize>, riders: &mut [Rider<'_>]) {
+    top_many(chosen(), codes, rows, riders);
 }
 
 /// Appends every live row whose integer score is at least `floor`, as (score, row), lower rows
@@ -45,64 +60,95 @@ pub fn scan_top_many(codes: Codes<'_>, riders: &mut [Rider<'_>]) {
 ///
 /// # Panics
 ///
-/// If the query was folded for another dimension.
+/// As [`scan_top`].
 pub fn scan_above(
     codes: Codes<'_>,
+    rows: Range<usize>,
     query: &FoldedQuery,
-    floor: i32,
+    floor: i64,
     is_live: impl Fn(u32) -> bool,
-    found: &mut Vec<(i32, u32)>,
+    found: &mut Vec<(i64, u32)>,
 ) {
-    above(chosen(), codes, query, floor, is_live, found);
+    above(chosen(), codes, rows, query, floor, is_live, found);
 }
 
-pub(crate) fn top_many(kernel: &Kernel, codes: Codes<'_>, riders: &mut [Rider<'_>]) {
-    let mut packs: Vec<(Pack, &mut [Rider<'_>])> = riders
+pub(crate) fn top_many(
+    kernel: &Kernel,
+    codes: Codes<'_>,
+    rows: Range<usize>,
+    riders: &mut [Rider<'_>],
+) {
+    let mut packs: Vec<Aboard<'_, '_>> = riders
         .chunks_mut(PACK_QUERIES)
         .map(|riders| {
             let queries = riders.iter().map(|rider| rider.query);
-            (packed(codes, queries), riders)
+            let mut pack = Pack::new(codes.frame(), queries);
+            let lowest: Vec<Lowest> = riders.iter().map(Lowest::of).collect();
+            for (place, (rider, lowest)) in riders.iter().zip(&lowest).enumerate() {
+                pack.set_floor(place, rider.query, lowest.cosine(rider));
+            }
+            Aboard {
+                pack,
+                riders,
+                lowest,
+            }
         })
         .collect();
-    let rows_at_once = if packs.len() == 1 {
-        codes.rows().max(1)
-    } else {
-        let block_bytes = groups(codes.dimension()) * LINE_BYTES;
-        (CHUNK_BYTES / block_bytes).max(1) * BLOCK_ROWS
-    };
-
-    let mut hits = Hits::new();
-    for chunk in Chunk::all(codes, rows_at_once) {
-        for (pack, riders) in &mut packs {
-            ride(kernel, &chunk, pack, riders, &mut hits);
-        }
-    }
-}
-
-/// Takes one pack of queries over some rows.
-fn ride(
-    kernel: &Kernel,
-    chunk: &Chunk<'_>,
-    pack: &Pack,
-    riders: &mut [Rider<'_>],
-    hits: &mut Hits,
-) {
-    let mut floors = Floors::new();
-    for (query, rider) in riders.iter().enumerate() {
-        floors.set(query, rider.top.floor());
-    }
-    let mut next = Some(0);
-    while let Some(block) = next {
-        next = kernel.find(chunk.blocks, pack, &floors, block, hits);
-        for hit in hits.drain() {
-            let Some(row) = chunk.row(hit) else { continue };
-            let rider = &mut riders[hit.query];
-            if (rider.is_live)(row) {
-                rider.top.offer(hit.excess + floors.get(hit.query), row);
+    let scan = scan_of(codes);
+    let widest = packs
+        .iter()
+        .map(|aboard| aboard.pack.width())
+        .max()
+        .unwrap_or(1);
+    Scratch::with(|scratch| {
+        for blocks in chunks(&scan, blocks_of(&codes, &rows), widest, packs.len()) {
+            for aboard in &mut packs {
+                aboard.ride(kernel, &scan, blocks.clone(), &rows, scratch);
             }
         }
-        for (query, rider) in riders.iter().enumerate() {
-            floors.set(query, rider.top.floor());
+    });
+}
+
+/// The riders of a pack.
+struct Aboard<'a, 'r> {
+    pack: Pack,
+    riders: &'a mut [Rider<'r>],
+    lowest: Vec<Lowest>,
+}
+
+impl Aboard<'_, '_> {
+    /// Takes the pack over some blocks.
+    fn ride(
+        &mut self,
+        kernel: &Kernel,
+        scan: &Scan<'_>,
+        blocks: Range<usize>,
+        rows: &Range<usize>,
+        scratch: &mut Scratch,
+    ) {
+        kernel.find(
+            scan,
+            &self.pack,
+            blocks,
+            &mut scratch.survivors,
+            &mut scratch.hits,
+        );
+        for hit in scratch.hits.drain(..) {
+            let rider = &mut self.riders[hit.query];
+            let score = score_of(rider.query, hit);
+            // A row that only fills the last block is of no segment.
+            if score >= self.lowest[hit.query].score() && rows.contains(&hit.row) {
+                let row = hit.row as u32;
+                if (rider.is_live)(row) {
+                    rider.top.offer(score, row);
+                }
+            }
+        }
+        for (place, (rider, lowest)) in self.riders.iter().zip(&mut self.lowest).enumerate() {
+            if lowest.rises(rider) {
+                self.pack
+                    .set_floor(place, rider.query, lowest.cosine(rider));
+            }
         }
     }
 }
@@ -110,65 +156,94 @@ fn ride(
 pub(crate) fn above(
     kernel: &Kernel,
     codes: Codes<'_>,
+    rows: Range<usize>,
     query: &FoldedQuery,
-    floor: i32,
+    floor: i64,
     is_live: impl Fn(u32) -> bool,
-    found: &mut Vec<(i32, u32)>,
+    found: &mut Vec<(i64, u32)>,
 ) {
-    let pack = packed(codes, std::iter::once(query));
-    let mut floors = Floors::new();
-    floors.set(0, floor);
-    let mut hits = Hits::new();
-    for chunk in Chunk::all(codes, codes.rows().max(1)) {
-        let mut next = Some(0);
-        while let Some(block) = next {
-            next = kernel.find(chunk.blocks, &pack, &floors, block, &mut hits);
-            for hit in hits.drain() {
-                if let Some(row) = chunk.row(hit).filter(|&row| is_live(row)) {
-                    found.push((hit.excess + floors.get(hit.query), row));
+    let mut pack = Pack::new(codes.frame(), std::iter::once(query));
+    pack.set_floor(0, query, query.estimate(floor) - query.error());
+    let scan = scan_of(codes);
+    Scratch::with(|scratch| {
+        for blocks in chunks(&scan, blocks_of(&codes, &rows), pack.width(), 1) {
+            kernel.find(
+                &scan,
+                &pack,
+                blocks,
+                &mut scratch.survivors,
+                &mut scratch.hits,
+            );
+            for hit in scratch.hits.drain(..) {
+                let score = score_of(query, hit);
+                if score >= floor && rows.contains(&hit.row) && is_live(hit.row as u32) {
+                    found.push((score, hit.row as u32));
                 }
             }
         }
-    }
-}
-
-fn packed<'a>(codes: Codes<'_>, queries: impl Iterator<Item = &'a FoldedQuery>) -> Pack {
-    let dimension = codes.dimension();
-    let queries = queries.map(|query| {
-        assert_eq!(
-            dimension,
-            query.codes().len(),
-            "codes of another dimension than the query's"
-        );
-        query.codes()
     });
-    Pack::new(dimension, queries)
 }
 
-/// Some rows of a segment, a whole number of blocks.
-struct Chunk<'a> {
-    first_row: usize,
-    /// The end of the segment's rows; rows that only fill its last block are beyond.
-    end_row: usize,
-    blocks: &'a [u8],
+/// What one thread needs beside the codes.
+#[derive(Default)]
+struct Scratch {
+    survivors: Survivors,
+    hits: Vec<Hit>,
 }
 
-impl<'a> Chunk<'a> {
-    /// The segment's rows, so many at once: a multiple of a block's unless it is all of them.
-    fn all(codes: Codes<'a>, rows_at_once: usize) -> impl Iterator<Item = Self> {
-        let block_bytes = groups(codes.dimension()) * LINE_BYTES;
-        let blocks_at_once = rows_at_once.div_ceil(BLOCK_ROWS);
-        let chunks = codes.blocks().chunks(blocks_at_once * block_bytes);
-        chunks.enumerate().map(move |(number, blocks)| Self {
-            first_row: number * blocks_at_once * BLOCK_ROWS,
-            end_row: codes.rows(),
-            blocks,
-        })
+impl Scratch {
+    /// Lends out this thread's: fresh memory at every scan would cost more than a short one does.
+    fn with(work: impl FnOnce(&mut Self)) {
+        thread_local! {
+            static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+        }
+        SCRATCH.with(|kept| {
+            let mut scratch = kept.take().unwrap_or_default();
+            scratch.hits.clear();
+            work(&mut scratch);
+            kept.set(Some(scratch));
+        });
     }
+}
 
-    /// The row of the segment; `None` for one that only fills the last block.
-    fn row(&self, hit: Hit) -> Option<u32> {
-        let row = self.first_row + hit.row;
-        (row < self.end_row).then_some(row as u32)
-    }
+fn score_of(query: &FoldedQuery, hit: Hit) -> i64 {
+    let offset = query.stages().last().map_or(0, |stage| stage.offset);
+    FoldedQuery::whole(hit.coarse - offset, hit.fine - query.fine_offset())
+}
+
+fn scan_of(codes: Codes<'_>) -> Scan<'_> {
+    let frame = codes.frame();
+    Scan::new(frame, frame.rows, &frame.sections(), codes.bytes())
+}
+
+fn blocks_of(codes: &Codes<'_>, rows: &Range<usize>) -> Range<usize> {
+    assert!(
+        (rows.is_empty() || rows.start.is_multiple_of(BLOCK_ROWS)) && rows.end <= codes.rows(),
+        "rows {rows:?} of {}",
+        codes.rows()
+    );
+    rows.start / BLOCK_ROWS..rows.end.div_ceil(BLOCK_ROWS)
+}
+
+/// Some blocks in chunks: small first, as what is found there raises floors that are low.
+fn chunks(
+    scan: &Scan<'_>,
+    blocks: Range<usize>,
+    width: usize,
+    packs: usize,
+) -> impl Iterator<Item = Range<usize>> {
+    const FIRST: usize = 8;
+    let by_pairs = CHUNK_PAIRS / width;
+    let by_bytes = match packs {
+        1 => by_pairs,
+        _ => CHUNK_BYTES / scan.first_stage_bytes(),
+    };
+    let largest = by_pairs.min(by_bytes).max(1);
+    let (mut next, mut len) = (blocks.start, FIRST.min(largest));
+    std::iter::from_fn(move || {
+        let chunk = next..blocks.end.min(next + len);
+        next = chunk.end;
+        len = (2 * len).min(largest);
+        (!chunk.is_empty()).then_some(chunk)
+    })
 }

@@ -3,9 +3,11 @@ use std::cmp::Reverse;
 use proptest::prelude::*;
 
 use crate::arch::{self, Kernel};
-use crate::blocks::Blocks;
+use crate::probe::probe_on;
 use crate::scan::{above, top_many};
-use crate::{Codes, FoldedQuery, MAX_DIMENSION, QuantizedRows, Query, Rider, TopRows};
+use crate::{
+    Codes, FoldedQuery, Frame, MAX_DIMENSION, QuantizedRows, Query, Rider, TopRows, oracle,
+};
 
 /// Every kernel that this CPU can run, with its name in front of what fails.
 fn on_every_kernel(check: impl Fn(&Kernel)) {
@@ -15,301 +17,437 @@ fn on_every_kernel(check: impl Fn(&Kernel)) {
     }
 }
 
-fn scan_top(
-    kernel: &Kernel,
-    codes: Codes<'_>,
-    query: &FoldedQuery,
-    is_live: impl Fn(u32) -> bool,
-    top: &mut TopRows,
-) {
-    let is_live = &is_live;
-    top_many(
-        kernel,
-        codes,
-        &mut [Rider {
-            query,
-            is_live,
-            top,
-        }],
-    );
-}
-
-fn all_scores(kernel: &Kernel, codes: Codes<'_>, query: &FoldedQuery) -> Vec<(i32, u32)> {
-    let mut all = Vec::new();
-    above(kernel, codes, query, i32::MIN, |_| true, &mut all);
-    all
-}
-
-/// Codes whose bytes say nothing about any vector: only integer scores matter here.
-struct Rows {
-    dimension: usize,
-    codes: Vec<i8>,
-    alphas: Vec<f32>,
-    blocks: Blocks,
-}
-
-impl Rows {
-    fn new(dimension: usize, codes: Vec<i8>) -> Self {
-        let mut blocks = Blocks::zeros(dimension, codes.len() / dimension);
-        for (row, codes) in codes.chunks_exact(dimension).enumerate() {
-            blocks.set_row(row, codes);
-        }
-        Self {
-            dimension,
-            codes,
-            alphas: vec![1.0; dimension],
-            blocks,
-        }
-    }
-
-    fn as_codes(&self) -> Codes<'_> {
-        let rows = self.codes.len() / self.dimension;
-        Codes::new(self.dimension, rows, &self.alphas, 0.0, self.blocks.bytes()).unwrap()
-    }
-
-    fn naive(&self, query: &FoldedQuery) -> Vec<(i32, u32)> {
-        let rows = self.codes.chunks_exact(self.dimension).zip(0u32..);
-        rows.map(|(codes, row)| {
-            let products = codes.iter().zip(query.codes());
-            let score = products.map(|(&c, &q)| i32::from(c) * i32::from(q)).sum();
-            (score, row)
-        })
-        .collect()
-    }
-}
-
 /// Numbers that look random and are the same in every run.
-fn noise(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed.wrapping_add(1);
-    move || {
-        state = state
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self
+            .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        state >> 33
+        self.0 >> 33
+    }
+
+    /// In −1…1.
+    fn value(&mut self) -> f32 {
+        (self.next() % 20_001) as f32 / 10_000.0 - 1.0
+    }
+
+    /// Vectors around a few centres, with leading dimensions that vary most; some of them twice.
+    fn clustered(&mut self, dimension: usize, rows: usize) -> Vec<f32> {
+        let centres: Vec<Vec<f32>> = (0..5)
+            .map(|_| (0..dimension).map(|_| self.value()).collect())
+            .collect();
+        let mut vectors: Vec<f32> = Vec::with_capacity(rows * dimension);
+        for row in 0..rows {
+            if row > 0 && self.next().is_multiple_of(9) {
+                let copied = self.next() as usize % row * dimension;
+                vectors.extend_from_within(copied..copied + dimension);
+                continue;
+            }
+            let centre = &centres[self.next() as usize % centres.len()];
+            let spread = |i: usize| 0.5 * 0.7f32.powi(i as i32 / 2) + 0.01;
+            vectors.extend((0..dimension).map(|i| centre[i] + spread(i) * self.value()));
+        }
+        vectors
     }
 }
 
-/// With few distinct codes, so that scores tie.
-fn random_rows(dimension: usize, rows: usize, seed: u64, coarse: bool) -> Rows {
-    let mut next = noise(seed);
-    let code = || match next() {
-        n if coarse => (n % 3) as i8 - 1,
-        n => (n % 255) as i16 as i8,
+/// What a scan has to find, from the codes alone: the integer score of every row.
+fn naive(rows: &QuantizedRows, query: &FoldedQuery) -> Vec<(i64, u32)> {
+    let codes = rows.codes();
+    let frame = rows.frame();
+    let shift_after = |i: usize| -> u32 {
+        let ranges = frame
+            .ranges()
+            .skip_while(|range| range.dimensions.end <= i)
+            .skip(1);
+        ranges.map(|range| range.shift).sum()
     };
-    let codes: Vec<i8> = std::iter::repeat_with(code)
-        .take(dimension * rows)
-        .map(|code| code.max(-127))
+    let weight: Vec<i64> = (0..frame.dimension)
+        .map(|i| {
+            let both = FoldedQuery::whole(query.coarse()[i].into(), query.fine()[i].into());
+            both << shift_after(i)
+        })
         .collect();
-    Rows::new(dimension, codes)
+    codes
+        .chunks_exact(frame.dimension)
+        .map(|row| {
+            row.iter()
+                .zip(&weight)
+                .map(|(&code, w)| i64::from(code) * w)
+                .sum()
+        })
+        .zip(0..)
+        .collect()
 }
 
-fn random_query(codes: Codes<'_>, seed: u64, coarse: bool) -> FoldedQuery {
-    let mut next = noise(seed ^ 0x5555);
-    let steps = if coarse { 3 } else { 255 };
-    let mut values: Vec<f32> = (0..codes.dimension())
-        .map(|_| (next() % steps) as f32 - (steps / 2) as f32)
-        .collect();
-    values[0] += 0.5;
-    Query::new(values).unwrap().fold(codes)
+/// In the order given, or rotated and in stages that end at these dimensions.
+fn quantized(dimension: usize, vectors: &[f32], ends: &[usize]) -> (QuantizedRows, Vec<u32>) {
+    if ends.is_empty() {
+        let rows = QuantizedRows::quantize(dimension, vectors);
+        let order = (0..rows.rows() as u32).collect();
+        (rows, order)
+    } else {
+        QuantizedRows::in_stages(dimension, vectors, ends)
+    }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+/// One round of everything that a scan promises, on every kernel.
+fn check(
+    dimension: usize,
+    vectors: &[f32],
+    ends: &[usize],
+    queries: &[Vec<f32>],
+    capacities: &[usize],
+) {
+    let (rows, order) = quantized(dimension, vectors, ends);
+    rows.frame().check().unwrap();
+    let codes = rows.as_codes();
+    let all = 0..rows.rows();
+    let is_live = |row: u32| row % 7 != 3;
+    let queries: Vec<Query> = queries
+        .iter()
+        .map(|values| Query::new(values.clone()).unwrap())
+        .collect();
+    let folded: Vec<FoldedQuery> = queries.iter().map(|query| query.fold(codes)).collect();
+    let row_of = |row: u32| &vectors[order[row as usize] as usize * dimension..][..dimension];
 
-    #[test]
-    fn a_scan_alone_or_shared_is_the_naive_one_on_every_kernel(
-        dimension in 1usize..300,
-        rows in 0usize..200,
-        seed: u64,
-        coarse: bool,
-        capacities in prop::collection::vec(0usize..80, 0..30),
-        dead_every in 2u32..9,
-        floor_from in 0usize..200,
-    ) {
-        let rows = random_rows(dimension, rows, seed, coarse);
-        let codes = rows.as_codes();
-        let queries: Vec<FoldedQuery> = (0u64..)
-            .zip(&capacities)
-            .map(|(n, _)| random_query(codes, seed.wrapping_add(n), coarse))
-            .collect();
-        let is_live = |row: u32| !(row + 1).is_multiple_of(dead_every);
+    let exact: Vec<Vec<f32>> = queries
+        .iter()
+        .map(|query| {
+            (0..rows.rows() as u32)
+                .map(|row| query.score(row_of(row)))
+                .collect()
+        })
+        .collect();
+    let scores: Vec<Vec<(i64, u32)>> = folded.iter().map(|query| naive(&rows, query)).collect();
+    for ((query, folded), (exact, scores)) in
+        queries.iter().zip(&folded).zip(exact.iter().zip(&scores))
+    {
+        for &(score, row) in scores {
+            let truth = oracle::cosine(query.values(), row_of(row));
+            let (lower, upper) = (folded.lower(score), folded.upper(score));
+            assert!(lower <= truth && truth <= upper, "{lower} {truth} {upper}");
+            let rounded = f64::from(exact[row as usize]);
+            assert!(
+                lower <= rounded && rounded <= upper,
+                "{lower} {rounded} {upper}"
+            );
+            assert!(score >= folded.floor_for(exact[row as usize]));
+        }
+    }
 
-        on_every_kernel(|kernel| {
-            let mut tops: Vec<TopRows> = capacities.iter().map(|&n| TopRows::new(n)).collect();
-            let mut riders: Vec<Rider<'_>> = queries
+    on_every_kernel(|kernel| {
+        // Together, with and without floors.
+        for with_floor in [false, true] {
+            let floors: Vec<f32> = exact
+                .iter()
+                .map(|exact| {
+                    let mut sorted = exact.clone();
+                    sorted.sort_by(|a, b| b.total_cmp(a));
+                    if with_floor {
+                        sorted.get(9).copied().unwrap_or(-1.0)
+                    } else {
+                        f32::NEG_INFINITY
+                    }
+                })
+                .collect();
+            let mut tops: Vec<TopRows> = capacities
+                .iter()
+                .map(|&capacity| TopRows::new(capacity))
+                .collect();
+            let mut riders: Vec<Rider<'_>> = folded
                 .iter()
                 .zip(&mut tops)
-                .map(|(query, top)| Rider { query, is_live: &is_live, top })
+                .zip(&floors)
+                .map(|((query, top), &floor)| Rider {
+                    query,
+                    floor,
+                    is_live: &is_live,
+                    top,
+                })
                 .collect();
-            top_many(kernel, codes, &mut riders);
-
-            for ((query, shared), &capacity) in queries.iter().zip(tops).zip(&capacities) {
-                let mut alone = TopRows::new(capacity);
-                scan_top(kernel, codes, query, is_live, &mut alone);
-                let naive = rows.naive(query);
-                assert_eq!(all_scores(kernel, codes, query), naive);
-
-                let floor = naive.get(floor_from).map_or(7, |found| found.0);
-                let mut found = Vec::new();
-                above(kernel, codes, query, floor, is_live, &mut found);
-                let mut best = naive;
-                best.retain(|&(_, row)| is_live(row));
-                let reached: Vec<_> = best.iter().copied().filter(|row| row.0 >= floor).collect();
-                assert_eq!(found, reached);
-
+            // In two stretches: the second goes on with what the first found.
+            let middle = (all.end / 2).next_multiple_of(16).min(all.end);
+            top_many(kernel, codes, 0..middle, &mut riders);
+            top_many(kernel, codes, middle..all.end, &mut riders);
+            for ((top, scores), (&floor, (exact, &capacity))) in tops
+                .into_iter()
+                .zip(&scores)
+                .zip(floors.iter().zip(exact.iter().zip(capacities)))
+            {
+                let mut best: Vec<_> = scores
+                    .iter()
+                    .copied()
+                    .filter(|&(_, row)| is_live(row))
+                    .collect();
                 best.sort_by_key(|&(score, row)| (Reverse(score), row));
                 let kept = best.len().min(capacity);
-                for top in [shared, alone] {
+                if with_floor {
+                    // Whatever may reach the floor is there, or turned away for something better.
+                    let dropped = top.best_dropped();
+                    let found = top.into_sorted();
+                    for &(score, row) in &best[..kept] {
+                        if exact[row as usize] >= floor {
+                            assert!(found.contains(&(score, row)), "row {row} is lost");
+                        }
+                    }
+                    let best_lost = best[kept..]
+                        .iter()
+                        .find(|row| exact[row.1 as usize] >= floor);
+                    assert!(best_lost.is_none_or(|row| dropped >= Some(row.0)));
+                } else {
                     assert_eq!(top.best_dropped(), best.get(kept).map(|row| row.0));
                     assert_eq!(top.into_sorted(), best[..kept].to_vec());
                 }
             }
-        });
+        }
+        // Alone, down to a score.
+        for (query, scores) in folded.iter().zip(&scores) {
+            for floor in [
+                i64::MIN,
+                scores.first().map_or(0, |row| row.0),
+                i64::MAX / 2,
+            ] {
+                let mut found = Vec::new();
+                above(
+                    kernel,
+                    codes,
+                    all.clone(),
+                    query,
+                    floor,
+                    is_live,
+                    &mut found,
+                );
+                let expected: Vec<_> = scores
+                    .iter()
+                    .copied()
+                    .filter(|&(score, row)| score >= floor && is_live(row))
+                    .collect();
+                assert_eq!(found, expected);
+            }
+        }
+        // A probe offers only live rows, and of a segment that it sees whole, all of them.
+        for (query, scores) in folded.iter().zip(&scores) {
+            let mut top = TopRows::new(rows.rows());
+            probe_on(kernel, codes, query, rows.rows(), is_live, &mut top);
+            let mut found: Vec<u32> = top.into_sorted().iter().map(|row| row.1).collect();
+            found.sort_unstable();
+            let live: Vec<u32> = scores
+                .iter()
+                .map(|row| row.1)
+                .filter(|&row| is_live(row))
+                .collect();
+            assert_eq!(found, live);
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn every_kernel_finds_what_the_codes_say_and_bounds_hold(
+        dimension in 1usize..140,
+        rows in 0usize..200,
+        seed: u64,
+        stages in prop::collection::btree_set(1usize..30, 0..4),
+        capacities in prop::collection::vec(0usize..60, 1..30),
+    ) {
+        let mut noise = Noise(seed);
+        let vectors = noise.clustered(dimension, rows);
+        let queries: Vec<Vec<f32>> = capacities
+            .iter()
+            .map(|_| {
+                let mut query = noise.clustered(dimension, 1);
+                query[0] += 0.001;
+                query
+            })
+            .collect();
+        check(dimension, &vectors, &[], &queries, &capacities);
+        if rows > 0 {
+            let mut ends: Vec<usize> = stages.iter().map(|groups| groups * 4).collect();
+            ends.retain(|&end| end < dimension);
+            ends.push(dimension);
+            check(dimension, &vectors, &ends, &queries, &capacities);
+        }
     }
 }
 
 #[test]
-fn many_rows_shared_in_chunks_are_the_naive_scan() {
-    let rows = random_rows(101, 6000, 3, false);
-    let codes = rows.as_codes();
-    let queries: Vec<FoldedQuery> = (0..43).map(|n| random_query(codes, n, false)).collect();
-    on_every_kernel(|kernel| {
-        let mut tops = vec![TopRows::new(30); queries.len()];
-        let mut riders: Vec<Rider<'_>> = queries
+fn rows_of_which_few_dimensions_tell_are_arranged_and_others_are_not() {
+    let mut noise = Noise(1);
+    let (dimension, rows) = (128, 2300);
+    let vectors = noise.clustered(dimension, rows);
+    let (arranged, mut order) = QuantizedRows::arrange(dimension, &vectors);
+    let ends: Vec<usize> = arranged
+        .frame()
+        .stages
+        .iter()
+        .map(|stage| stage.end)
+        .collect();
+    assert!(
+        ends.len() > 1 && arranged.frame().leaves.is_some(),
+        "{ends:?}"
+    );
+    order.sort_unstable();
+    assert_eq!(order, (0..rows as u32).collect::<Vec<_>>());
+    let queries: Vec<Vec<f32>> = (0..27).map(|_| noise.clustered(dimension, 1)).collect();
+    let capacities: Vec<usize> = (0..27).map(|n| [0, 1, 10, 40, 5000][n % 5]).collect();
+    check(dimension, &vectors, &ends, &queries, &capacities);
+
+    let scattered: Vec<f32> = (0..dimension * rows).map(|_| noise.value()).collect();
+    let (plain, order) = QuantizedRows::arrange(dimension, &scattered);
+    assert_eq!(plain, QuantizedRows::quantize(dimension, &scattered));
+    assert_eq!(order, (0..rows as u32).collect::<Vec<_>>());
+}
+
+#[test]
+fn awkward_vectors_keep_every_bound() {
+    let dimension = 20;
+    let mut noise = Noise(11);
+    let plain = noise.clustered(dimension, 1200);
+    let each = |change: &dyn Fn(usize, usize, f32) -> f32| -> Vec<f32> {
+        let place = |at: usize| (at / dimension, at % dimension);
+        plain
             .iter()
-            .zip(&mut tops)
-            .map(|(query, top)| Rider {
-                query,
-                is_live: &|row| row % 7 != 0,
-                top,
-            })
-            .collect();
-        top_many(kernel, codes, &mut riders);
-        for (query, top) in queries.iter().zip(tops) {
-            let mut best = rows.naive(query);
-            best.retain(|row| row.1 % 7 != 0);
-            best.sort_by_key(|&(score, row)| (Reverse(score), row));
-            assert_eq!(top.best_dropped(), Some(best[30].0));
-            assert_eq!(top.into_sorted(), best[..30].to_vec());
+            .enumerate()
+            .map(|(at, &value)| change(place(at).0, place(at).1, value))
+            .collect()
+    };
+    let sets = [
+        (
+            "dead dimensions",
+            each(&|_, i, value| if i % 3 == 0 { 0.0 } else { value }),
+        ),
+        (
+            "nearly dead ones",
+            each(&|_, i, value| if i % 3 == 0 { value * 1e-30 } else { value }),
+        ),
+        (
+            "constant ones",
+            each(&|_, i, value| if i == 4 { 3.0 } else { value }),
+        ),
+        (
+            "one huge outlier",
+            each(&|row, i, value| if (row, i) == (77, 5) { 1e20 } else { value }),
+        ),
+        ("denormals", each(&|_, _, value| value * 1e-41)),
+        ("all the same", each(&|_, i, _| 1.0 + i as f32)),
+        (
+            "zero rows",
+            each(&|row, _, value| if row % 5 == 0 { 0.0 } else { value }),
+        ),
+        (
+            "single axes",
+            each(&|row, i, _| if row % dimension == i { 1.0 } else { 0.0 }),
+        ),
+        (
+            "largest floats",
+            each(&|_, _, value| value.signum() * f32::MAX),
+        ),
+    ];
+    for (what, vectors) in sets {
+        println!("{what}");
+        let mut queries: Vec<Vec<f32>> =
+            vec![vectors[..dimension].to_vec(), plain[..dimension].to_vec()];
+        queries.retain(|query| query.iter().any(|&value| value != 0.0));
+        queries.push(vec![1e-45; dimension]);
+        let capacities = vec![30; queries.len()];
+        for ends in [&[][..], &[8, 20], &[4, 12, 20]] {
+            check(dimension, &vectors, ends, &queries, &capacities);
         }
-    });
+    }
 }
 
 #[test]
-fn the_largest_sums_are_exact_at_any_floor() {
-    let mut codes = vec![127i8; MAX_DIMENSION];
-    codes.extend([-127i8; MAX_DIMENSION]);
-    let rows = Rows::new(MAX_DIMENSION, codes);
-    let codes = rows.as_codes();
-    let largest = 4096 * 127 * 127;
-    on_every_kernel(|kernel| {
-        for sign in [1.0, -1.0] {
-            let query = Query::new(vec![sign; MAX_DIMENSION]).unwrap().fold(codes);
-            let score = largest * sign as i32;
-            let both = [(score, 0), (-score, 1)];
-            for (floor, expected) in [
-                (i32::MIN, &both[..]),
-                (-largest, &both[..]),
-                (i32::MAX, &[][..]),
-                (largest + 1, &[][..]),
-            ] {
-                let mut found = Vec::new();
-                above(kernel, codes, &query, floor, |_| true, &mut found);
-                assert_eq!(found, expected);
-            }
-            let mut found = Vec::new();
-            above(kernel, codes, &query, largest, |_| true, &mut found);
-            assert_eq!(found, [(largest, u32::from(sign < 0.0))]);
-        }
-    });
-}
-
-#[test]
-fn rows_that_only_fill_a_block_are_never_found() {
-    let rows = Rows::new(3, [-9i8; 3 * 17].to_vec());
-    let codes = rows.as_codes();
-    let query = Query::new(vec![1.0; 3]).unwrap().fold(codes);
-    on_every_kernel(|kernel| {
-        let mut top = TopRows::new(40);
-        scan_top(kernel, codes, &query, |row| row < 17, &mut top);
-        assert_eq!(top.len(), 17);
-        assert_eq!(top.best_dropped(), None);
-        assert_eq!(all_scores(kernel, codes, &query).len(), 17);
-    });
+fn the_most_dimensions_and_the_largest_codes_stay_within_32_bits() {
+    let mut vectors = vec![1.0f32; MAX_DIMENSION];
+    vectors.extend([-1.0f32; MAX_DIMENSION]);
+    vectors.extend((0..MAX_DIMENSION).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }));
+    let queries = [
+        vectors[..MAX_DIMENSION].to_vec(),
+        vectors[MAX_DIMENSION..2 * MAX_DIMENSION].to_vec(),
+    ];
+    check(MAX_DIMENSION, &vectors, &[], &queries, &[2, 3]);
 }
 
 #[test]
 fn only_rows_that_could_change_the_answer_are_asked_about() {
-    let rows = random_rows(16, 20_000, 9, false);
-    let codes = rows.as_codes();
-    let query = random_query(codes, 1, false);
+    let mut noise = Noise(9);
+    let vectors: Vec<f32> = (0..16 * 20_000).map(|_| noise.value()).collect();
+    let rows = QuantizedRows::quantize(16, &vectors);
+    let query = Query::new((0..16).map(|_| noise.value()).collect())
+        .unwrap()
+        .fold(rows.as_codes());
     on_every_kernel(|kernel| {
         let asked = std::cell::Cell::new(0);
         let is_live = |_| {
             asked.set(asked.get() + 1);
             true
         };
-        scan_top(kernel, codes, &query, is_live, &mut TopRows::new(10));
+        let mut top = TopRows::new(10);
+        let rider = Rider {
+            query: &query,
+            floor: f32::NEG_INFINITY,
+            is_live: &is_live,
+            top: &mut top,
+        };
+        top_many(kernel, rows.as_codes(), 0..20_000, &mut [rider]);
         assert!(asked.get() < 2_000, "{} of 20,000 rows", asked.get());
     });
 }
 
-/// Scores grow with the row: every row beats the ones before it.
-fn rows_towards_the_query() -> (QuantizedRows, FoldedQuery) {
-    let vectors: Vec<f32> = (0..20).flat_map(|row| [1.0, row as f32 / 20.0]).collect();
-    let quantized = QuantizedRows::quantize(2, &vectors);
-    let folded = Query::new(vec![0.0, 1.0])
-        .unwrap()
-        .fold(quantized.as_codes());
-    (quantized, folded)
+#[test]
+fn a_probe_finds_the_neighbourhood() {
+    let mut noise = Noise(5);
+    let vectors = noise.clustered(32, 6000);
+    let (rows, order) = QuantizedRows::in_stages(32, &vectors, &[20, 32]);
+    let codes = rows.as_codes();
+    on_every_kernel(|kernel| {
+        let looked_for = (0..60).map(|n| n * 97);
+        let found = looked_for.clone().filter(|&wanted| {
+            let vector = &vectors[wanted * 32..][..32];
+            let query = Query::new(vector.to_vec()).unwrap();
+            let mut top = TopRows::new(10);
+            probe_on(kernel, codes, &query.fold(codes), 512, |_| true, &mut top);
+            let is_same = |row: u32| &vectors[order[row as usize] as usize * 32..][..32] == vector;
+            top.into_sorted().iter().any(|&(_, row)| is_same(row))
+        });
+        assert!(found.count() >= 45, "of {}", looked_for.count());
+    });
 }
 
 #[test]
-fn a_dead_row_is_neither_kept_nor_turned_away() {
-    let (quantized, folded) = rows_towards_the_query();
-    let mut top = TopRows::new(3);
-    crate::scan_top(quantized.as_codes(), &folded, |row| row < 3, &mut top);
-    assert_eq!(top.best_dropped(), None);
-    let rows: Vec<u32> = top.into_sorted().iter().map(|&(_, row)| row).collect();
-    assert_eq!(rows, [2, 1, 0]);
-}
-
-#[test]
-fn the_best_row_turned_away_is_remembered() {
-    let (quantized, folded) = rows_towards_the_query();
-    let mut all = Vec::new();
-    crate::scan_above(quantized.as_codes(), &folded, i32::MIN, |_| true, &mut all);
-    let mut top = TopRows::new(3);
-    crate::scan_top(quantized.as_codes(), &folded, |row| row != 18, &mut top);
-    assert_eq!(top.best_dropped(), Some(all[15].0));
-    assert_eq!(top.into_sorted(), [all[19], all[17], all[16]]);
-}
-
-#[test]
-fn a_lower_row_displaces_an_equal_one_offered_before() {
-    let quantized = QuantizedRows::quantize(1, &[3.0, 5.0]);
-    let folded = Query::new(vec![1.0]).unwrap().fold(quantized.as_codes());
-    let score = 127 * 127;
-    let mut top = TopRows::new(2);
-    for row in [7, 8, 9] {
-        top.offer(score, row);
+fn parts_that_do_not_fit_are_refused() {
+    let mut noise = Noise(5);
+    let vectors = noise.clustered(24, 1500);
+    let (rows, _) = QuantizedRows::in_stages(24, &vectors, &[8, 16, 24]);
+    let sound = rows.frame();
+    sound.check().unwrap();
+    type Change<'a> = &'a dyn Fn(&mut Frame);
+    let broken: [(&str, Change<'_>); 10] = [
+        ("a missing α", &|frame| frame.alphas.truncate(23)),
+        ("a negative α", &|frame| frame.alphas[3] = -1.0),
+        ("a centre of NaN", &|frame| frame.centre[3] = f32::NAN),
+        ("no stages", &|frame| frame.stages.clear()),
+        ("a stage beyond the end", &|frame| frame.stages[0].end = 28),
+        ("a stage within a group", &|frame| frame.stages[0].end += 1),
+        ("a missing tail", &|frame| frame.stages[0].tails.truncate(2)),
+        ("an endless tail", &|frame| {
+            frame.stages[0].tails[0] = f32::INFINITY
+        }),
+        ("shifts that overflow", &|frame| frame.lead_shift = 24),
+        ("missing means", &|frame| {
+            frame.leaves.as_mut().unwrap().codes.truncate(64)
+        }),
+    ];
+    for (what, change) in broken {
+        let mut frame = sound.clone();
+        change(&mut frame);
+        assert!(frame.check().is_err(), "{what}");
     }
-    crate::scan_top(quantized.as_codes(), &folded, |_| true, &mut top);
-    assert_eq!(top.into_sorted(), [(score, 0), (score, 1)]);
-}
-
-#[test]
-fn only_live_rows_at_or_above_the_floor_are_found() {
-    let (quantized, folded) = rows_towards_the_query();
-    let mut all = Vec::new();
-    crate::scan_above(quantized.as_codes(), &folded, i32::MIN, |_| true, &mut all);
-    let mut found = Vec::new();
-    crate::scan_above(
-        quantized.as_codes(),
-        &folded,
-        all[17].0,
-        |row| row != 18,
-        &mut found,
-    );
-    assert_eq!(found, [all[17], all[19]]);
+    assert!(Codes::new(sound, &rows.codes_bytes()[64..]).is_err());
 }

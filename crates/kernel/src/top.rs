@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 /// The best rows by integer score, at most `capacity` of them, and the best score turned away.
 ///
 /// A higher score is better, and among equal scores a lower row.
@@ -7,12 +9,12 @@
 #[derive(Debug, Clone)]
 pub struct TopRows {
     capacity: usize,
-    /// Keys of rows, in no order; the best `capacity` of them are the ones kept.
-    gathered: Vec<u64>,
+    /// Rows in no order; the best `capacity` of them are the ones kept.
+    gathered: Vec<Ranked>,
     /// The length of `gathered` at which to turn the worse ones away.
     most_gathered: usize,
     /// The best score of those no longer in `gathered`.
-    best_dropped: Option<i32>,
+    best_dropped: Option<i64>,
 }
 
 /// Fewer rows than this beyond the capacity are not worth a selection.
@@ -34,21 +36,10 @@ impl TopRows {
         }
     }
 
-    /// Keeps at most so many rows, and counts every row below `floor` as turned away already: for a
-    /// scan of which only rows from `floor` on matter.
-    #[must_use]
-    pub fn with_floor(capacity: usize, floor: i32) -> Self {
-        let best_dropped = floor.checked_sub(1);
-        Self {
-            best_dropped,
-            ..Self::new(capacity)
-        }
-    }
-
     /// Takes a row in if it is among the best so far; else, or for the row it displaces, remembers
     /// the score.
-    pub fn offer(&mut self, score: i32, row: u32) {
-        self.gathered.push(key(score, row));
+    pub fn offer(&mut self, score: i64, row: u32) {
+        self.gathered.push((score, Reverse(row)));
         if self.gathered.len() >= self.most_gathered {
             self.turn_away();
         }
@@ -56,12 +47,12 @@ impl TopRows {
 
     /// Every row that scores less changes neither what is kept nor the best score turned away. Grows
     /// as rows are offered, not with each.
-    pub(crate) fn floor(&self) -> i32 {
-        self.best_dropped.unwrap_or(i32::MIN)
+    pub(crate) fn floor(&self) -> i64 {
+        self.best_dropped.unwrap_or(i64::MIN)
     }
 
     fn turn_away(&mut self) {
-        let best = score_of(nth_best(&mut self.gathered, self.capacity));
+        let best = nth_best(&mut self.gathered, self.capacity);
         self.best_dropped = self.best_dropped.max(Some(best));
         self.gathered.truncate(self.capacity);
     }
@@ -69,24 +60,24 @@ impl TopRows {
     /// The score of the worst row kept, once there are `capacity` of them: a row below it will be
     /// turned away. Selects it among the rows gathered: not for every row.
     #[must_use]
-    pub fn threshold(&self) -> Option<i32> {
+    pub fn threshold(&self) -> Option<i64> {
         if self.capacity == 0 || self.gathered.len() < self.capacity {
             return None;
         }
         let mut gathered = self.gathered.clone();
-        Some(score_of(nth_best(&mut gathered, self.capacity - 1)))
+        Some(nth_best(&mut gathered, self.capacity - 1))
     }
 
     /// The best score that was turned away or displaced; `None` says that every row offered is kept.
     /// Exact: the score of the best live row that is not among the kept ones. Selects it among the
     /// rows gathered: not for every row.
     #[must_use]
-    pub fn best_dropped(&self) -> Option<i32> {
+    pub fn best_dropped(&self) -> Option<i64> {
         if self.gathered.len() <= self.capacity {
             return self.best_dropped;
         }
         let mut gathered = self.gathered.clone();
-        let best = score_of(nth_best(&mut gathered, self.capacity));
+        let best = nth_best(&mut gathered, self.capacity);
         self.best_dropped.max(Some(best))
     }
 
@@ -104,7 +95,7 @@ impl TopRows {
 
     /// The rows kept as (score, row), best first.
     #[must_use]
-    pub fn into_sorted(self) -> Vec<(i32, u32)> {
+    pub fn into_sorted(self) -> Vec<(i64, u32)> {
         let mut gathered = self.gathered;
         if gathered.len() > self.capacity {
             nth_best(&mut gathered, self.capacity);
@@ -113,41 +104,32 @@ impl TopRows {
         gathered.sort_unstable_by(|a, b| b.cmp(a));
         gathered
             .into_iter()
-            .map(|key| (score_of(key), !(key as u32)))
+            .map(|(score, Reverse(row))| (score, row))
             .collect()
     }
 }
 
-/// A number that is higher for a better row.
-fn key(score: i32, row: u32) -> u64 {
-    let score_in_order = score.cast_unsigned() ^ (1 << 31);
-    u64::from(score_in_order) << 32 | u64::from(!row)
-}
+/// A score and its row; higher is better, and a lower row of two that score alike.
+type Ranked = (i64, Reverse<u32>);
 
-fn score_of(key: u64) -> i32 {
-    ((key >> 32) as u32 ^ (1 << 31)).cast_signed()
-}
-
-/// The n-th best of the keys, from 0, with the better ones moved before it.
-fn nth_best(keys: &mut [u64], n: usize) -> u64 {
-    *keys.select_nth_unstable_by(n, |a, b| b.cmp(a)).1
+/// The score of the n-th best, from 0, with the better ones moved before it.
+fn nth_best(rows: &mut [Ranked], n: usize) -> i64 {
+    rows.select_nth_unstable_by(n, |a, b| b.cmp(a)).1.0
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cmp::Reverse;
-
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn what_is_kept_is_the_head_of_the_sorted_offers_and_the_rest_is_below(
-            scores in prop::collection::vec(-5i32..5, 0..400),
+            scores in prop::collection::vec(-5i64..5, 0..400),
             capacity in 0usize..90,
             reversed: bool,
         ) {
-            let mut offers: Vec<(i32, u32)> = scores.into_iter().zip(0u32..).collect();
+            let mut offers: Vec<(i64, u32)> = scores.into_iter().zip(0u32..).collect();
             if reversed {
                 offers.reverse();
             }

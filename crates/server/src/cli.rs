@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{BenchArgs, ImportArgs, StatusArgs};
+use crate::commands::{BenchArgs, DrainArgs, ImportArgs, StatusArgs};
 use crate::config::{Config, FlagValue, LogFormat, Role, Sources};
 use crate::telemetry;
 
@@ -25,8 +25,8 @@ enum Command {
     Serve(RoleFlags),
     /// Run a cluster's front: the HTTP API and a vote on the placement
     Coordinator(CoordinatorFlags),
-    /// Run a shard node, which holds replicas
-    Shard(ShardFlags),
+    /// Run a shard node, which holds replicas, or empty one
+    Shard(ShardArgs),
     /// Load files of vectors into a running server
     Import(ImportArgs),
     /// Measure a running server: throughput, latency, recall
@@ -91,6 +91,21 @@ struct CoordinatorFlags {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct ShardArgs {
+    #[command(subcommand)]
+    command: Option<ShardCommand>,
+    #[command(flatten)]
+    flags: ShardFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum ShardCommand {
+    /// Move all replicas of a node elsewhere, so that it can be switched off
+    Drain(DrainArgs),
+}
+
+#[derive(Debug, Args)]
 struct ShardFlags {
     #[command(flatten)]
     role: RoleFlags,
@@ -124,7 +139,10 @@ fn run(line: CommandLine) -> anyhow::Result<()> {
         None => start(Role::Serve, line.serve.sources()),
         Some(Command::Serve(flags)) => start(Role::Serve, flags.sources()),
         Some(Command::Coordinator(flags)) => start(Role::Coordinator, flags.sources()),
-        Some(Command::Shard(flags)) => start(Role::Shard, flags.sources()),
+        Some(Command::Shard(shard)) => match shard.command {
+            Some(ShardCommand::Drain(command)) => ask(command.run()),
+            None => start(Role::Shard, shard.flags.sources()),
+        },
         Some(Command::Import(command)) => ask(command.run()),
         Some(Command::Bench(command)) => ask(command.run()),
         Some(Command::Status(command)) => ask(command.run()),
@@ -133,8 +151,12 @@ fn run(line: CommandLine) -> anyhow::Result<()> {
 
 /// Starts a role of the cluster.
 fn start(role: Role, sources: Sources) -> anyhow::Result<()> {
+    let allocator = crate::allocator::give_back_freed_memory();
     let config = Config::load(&sources)?;
     telemetry::start(config.log_format)?;
+    if let Err(error) = allocator {
+        tracing::warn!(%error, "the allocator keeps freed memory: it could not be told not to");
+    }
     require_cluster(role, &config)?;
     runtime()?.block_on(crate::node::run(role, config))
 }
@@ -269,15 +291,28 @@ mod tests {
     #[test]
     fn a_shard_node_needs_a_cluster() {
         let line = parse(&["shard"]).unwrap();
-        let Some(Command::Shard(flags)) = line.command else {
+        let Some(Command::Shard(shard)) = line.command else {
             panic!("must be a shard node");
         };
-        let config = config(flags.sources());
+        let config = config(shard.flags.sources());
         let message = require_cluster(Role::Shard, &config)
             .unwrap_err()
             .to_string();
         assert!(message.contains("--join"), "{message}");
         assert!(require_cluster(Role::Serve, &config).is_ok());
+    }
+
+    #[test]
+    fn a_node_is_drained_by_its_id_or_address() {
+        let line = parse(&["shard", "drain", "shard-2:8100", "--cancel"]).unwrap();
+        let Some(Command::Shard(ShardArgs {
+            command: Some(ShardCommand::Drain(drain)),
+            ..
+        })) = line.command
+        else {
+            panic!("must be a drain");
+        };
+        assert_eq!((drain.node.as_str(), drain.cancel), ("shard-2:8100", true));
     }
 
     #[test]

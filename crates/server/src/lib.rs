@@ -1,5 +1,6 @@
 //! Everything behind the `vectra` binary. `ARCHITECTURE.md` says which room is which.
 
+mod allocator;
 mod cli;
 pub mod commands;
 pub mod config;

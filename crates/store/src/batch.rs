@@ -2,13 +2,17 @@
 
 use crate::{MAX_ID_BYTES, StoreError};
 use bytes::Bytes;
-use rkyv::{Archive, Serialize, rancor, util::AlignedVec};
+use rkyv::{Archive, Serialize, rancor, string::ArchivedString, util::AlignedVec};
 
 /// First bytes of every encoded batch.
 const MAGIC: [u8; 4] = *b"VXWB";
 /// The only version so far; little-endian after the magic bytes.
 const VERSION: u32 = 1;
 const HEADER_LEN: usize = 8;
+/// More than the archive's fixed part takes.
+const ROOT_LEN: usize = 64;
+
+const _: () = assert!(HEADER_LEN.is_multiple_of(align_of::<ArchivedWriteBatch>()));
 
 /// A batch of writes: the payload of one log entry.
 #[derive(Debug, Clone, PartialEq, Archive, Serialize)]
@@ -33,14 +37,29 @@ impl WriteBatch {
     /// The batch as bytes: magic `VXWB`, version (u32, little-endian), an rkyv archive.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        // Writing to memory fails only where an offset inside the archive passes 2 GiB. Such a
-        // batch is encoded as a header alone, which every replica refuses alike.
-        let archive = rkyv::to_bytes::<rancor::Error>(self).unwrap_or_default();
-        let mut encoded = Vec::with_capacity(HEADER_LEN + archive.len());
+        let mut encoded: AlignedVec = AlignedVec::with_capacity(HEADER_LEN + self.archived_len());
         encoded.extend_from_slice(&MAGIC);
         encoded.extend_from_slice(&VERSION.to_le_bytes());
-        encoded.extend_from_slice(&archive);
-        Bytes::from(encoded)
+        // The header is as long as a multiple of the archive's alignment, so that the archive may
+        // be written behind it. That fails only where an offset inside passes 2 GiB: such a batch
+        // is encoded as a header alone, which every replica refuses alike.
+        match rkyv::api::high::to_bytes_in::<_, rancor::Error>(self, encoded) {
+            Ok(encoded) => Bytes::from_owner(encoded),
+            Err(_) => {
+                let header = [MAGIC, VERSION.to_le_bytes()].concat();
+                Bytes::from(header)
+            }
+        }
+    }
+
+    /// About how many bytes the archive takes, rather too many than too few.
+    fn archived_len(&self) -> usize {
+        let (ids, values) = match self {
+            Self::Upsert { ids, vectors, .. } => (ids, vectors.len()),
+            Self::Delete { ids } => (ids, 0),
+        };
+        let id_bytes: usize = ids.iter().map(String::len).sum();
+        id_bytes + size_of::<ArchivedString>() * ids.len() + size_of::<f32>() * values + ROOT_LEN
     }
 }
 

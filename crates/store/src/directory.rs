@@ -129,11 +129,13 @@ impl Directory {
             .any(|name| FileName::parse(name).is_some()))
     }
 
-    /// Removes both files of a segment. They are out of use already: what cannot be removed now
+    /// Removes the files of a segment. They are out of use already: what cannot be removed now
     /// is removed when the directory is opened the next time.
     pub(crate) fn remove_segment(&self, number: u64) {
-        for name in [FileName::segment(number), FileName::vectors(number)] {
-            remove_if_there(&self.path_of(name), |path| fs::remove_file(path));
+        for kind in FileKind::ALL {
+            remove_if_there(&self.path_of(FileName { number, kind }), |path| {
+                fs::remove_file(path)
+            });
         }
         self.observer.step("segment removed");
     }
@@ -159,14 +161,14 @@ impl Directory {
         Ok(())
     }
 
-    /// Moves both files of a segment here, under a new number.
+    /// Moves the files of a segment here, under a new number.
     pub(crate) fn take_segment(
         &self,
         from: &Self,
         number_there: u64,
         number: u64,
     ) -> Result<(), StoreError> {
-        for kind in [FileKind::Segment, FileKind::Vectors] {
+        for kind in FileKind::ALL {
             let source = from.path_of(FileName {
                 number: number_there,
                 kind,

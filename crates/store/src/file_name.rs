@@ -12,10 +12,17 @@ pub(crate) struct FileName {
 /// What a segment's file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum FileKind {
-    /// Codes, ids, index.
+    /// Codes.
     Segment,
+    /// Ids, and rows by the hash of their id.
+    Ids,
     /// float32 rows.
     Vectors,
+}
+
+impl FileKind {
+    /// Every file of a segment, in the order in which snapshots send them.
+    pub(crate) const ALL: [Self; 3] = [Self::Segment, Self::Ids, Self::Vectors];
 }
 
 impl FileName {
@@ -23,6 +30,13 @@ impl FileName {
         Self {
             number,
             kind: FileKind::Segment,
+        }
+    }
+
+    pub(crate) fn ids(number: u64) -> Self {
+        Self {
+            number,
+            kind: FileKind::Ids,
         }
     }
 
@@ -39,6 +53,7 @@ impl FileName {
         let (digits, extension) = name.split_once('.')?;
         let kind = match extension {
             "segment" => FileKind::Segment,
+            "ids" => FileKind::Ids,
             "vectors" => FileKind::Vectors,
             _ => return None,
         };
@@ -54,6 +69,7 @@ impl fmt::Display for FileName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let extension = match self.kind {
             FileKind::Segment => "segment",
+            FileKind::Ids => "ids",
             FileKind::Vectors => "vectors",
         };
         write!(formatter, "{:08}.{extension}", self.number)
@@ -67,7 +83,8 @@ mod tests {
     #[test]
     fn names_are_read_as_they_are_written() {
         for number in [0, 7, 99_999_999, 100_000_000, u64::MAX] {
-            for name in [FileName::segment(number), FileName::vectors(number)] {
+            for kind in FileKind::ALL {
+                let name = FileName { number, kind };
                 assert_eq!(FileName::parse(&name.to_string()), Some(name));
             }
         }

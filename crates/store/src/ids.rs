@@ -32,6 +32,16 @@ impl Ids {
         self.ends.extend(other.ends.iter().map(|end| end + offset));
     }
 
+    /// The same ids in another order, which names the row that each is taken from.
+    pub(crate) fn in_order(&self, order: &[u32]) -> Self {
+        let mut ordered = Self {
+            ends: Vec::with_capacity(self.ends.len()),
+            text: String::with_capacity(self.text.len()),
+        };
+        order.iter().for_each(|&row| ordered.push(self.get(row)));
+        ordered
+    }
+
     pub(crate) fn rows(&self) -> u32 {
         self.ends.len() as u32
     }
@@ -39,11 +49,6 @@ impl Ids {
     /// All ids, one after the other.
     pub(crate) fn text(&self) -> &str {
         &self.text
-    }
-
-    /// Where each row's id ends in the text.
-    pub(crate) fn ends(&self) -> &[u32] {
-        &self.ends
     }
 
     /// The id of a row; a row out of range has the empty id, which no stored row has.

@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 
 const MAGIC: [u8; 8] = *b"VXMANIFT";
 /// The newest version that this program reads, and the one it writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version, crc32, length of the body.
 const HEADER_LEN: usize = 24;
 
@@ -37,6 +37,8 @@ impl Manifest {
             body.extend_from_slice(&entry.rows.to_le_bytes());
             body.extend_from_slice(&entry.segment_len.to_le_bytes());
             body.extend_from_slice(&entry.segment_crc.to_le_bytes());
+            body.extend_from_slice(&entry.ids_len.to_le_bytes());
+            body.extend_from_slice(&entry.ids_crc.to_le_bytes());
             body.extend_from_slice(&entry.vectors_len.to_le_bytes());
             body.extend_from_slice(&entry.vectors_crc.to_le_bytes());
             let mut tombstones = Vec::with_capacity(dead.serialized_size());
@@ -84,7 +86,10 @@ impl Manifest {
             });
         }
         if version != VERSION {
-            return Err(damaged("format version 1", version.to_string()));
+            return Err(damaged(
+                &format!("format version {VERSION}"),
+                version.to_string(),
+            ));
         }
         reader
             .body()
@@ -153,6 +158,8 @@ impl<'a> Reader<'a> {
                 rows: self.u32()?,
                 segment_len: self.u64()?,
                 segment_crc: self.u32()?,
+                ids_len: self.u64()?,
+                ids_crc: self.u32()?,
                 vectors_len: self.u64()?,
                 vectors_crc: self.u32()?,
             };

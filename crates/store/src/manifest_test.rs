@@ -7,6 +7,8 @@ fn manifest() -> Manifest {
         rows,
         segment_len: 640,
         segment_crc: 1,
+        ids_len: 7,
+        ids_crc: 3,
         vectors_len: 1_000,
         vectors_crc: 2,
     };
@@ -86,7 +88,7 @@ fn a_newer_version_is_named_as_such() {
         matches!(
             error,
             StoreError::NewerVersion {
-                supported: 1,
+                supported: VERSION,
                 got: 7,
                 ..
             }

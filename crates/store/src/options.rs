@@ -1,6 +1,6 @@
 //! What the owner of a shard can choose.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// What the owner of a shard can choose. Build it as
 /// `StoreOptions { seal_bytes, ..StoreOptions::default() }`.
@@ -9,6 +9,9 @@ pub struct StoreOptions {
     /// Bytes of float32 rows in memory that call for a checkpoint. The store only keeps the
     /// number for its owner, who decides when to freeze and seal. 16 MiB.
     pub seal_bytes: u64,
+    /// Rows in memory call for a checkpoint too once nothing was applied for so long. Kept for the
+    /// owner as well. 30 s.
+    pub seal_after: Duration,
     /// Most bytes of float32 rows in one sealed segment. Sealing and compaction hold about one and
     /// a half of it in memory while they write. 96 MiB.
     pub segment_bytes: u64,
@@ -20,6 +23,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             seal_bytes: 16 << 20,
+            seal_after: Duration::from_secs(30),
             segment_bytes: 96 << 20,
             observer: StepObserver::default(),
         }

@@ -78,11 +78,12 @@ impl Part {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Damaged`] where the file holds none.
-    pub fn id(&self, row: u32) -> Result<&str, StoreError> {
+    /// [`StoreError::Damaged`] where the file holds none, or a page with a wrong checksum;
+    /// [`StoreError::Io`] if it cannot be read.
+    pub fn id(&self, row: u32) -> Result<String, StoreError> {
         match &self.rows {
-            Rows::Growing(placed) => Ok(placed.block.ids().get(row)),
-            Rows::Sealed(segment) => segment.id(row),
+            Rows::Growing(placed) => Ok(placed.block.ids().get(row).to_owned()),
+            Rows::Sealed(segment) => Ok(segment.ids().id(row)?.to_owned()),
         }
     }
 
@@ -103,14 +104,15 @@ impl Part {
     }
 
     /// The live row with this id.
-    pub(crate) fn live_row(&self, hash: u64, id: &str) -> Option<u32> {
-        match &self.rows {
+    pub(crate) fn live_row(&self, hash: u64, id: &str) -> Result<Option<u32>, StoreError> {
+        let row = match &self.rows {
             Rows::Growing(placed) => placed
                 .block
                 .rows_of(hash, id)
                 .find(|&row| self.is_live(row)),
-            Rows::Sealed(segment) => segment.row_of(hash, id).filter(|&row| self.is_live(row)),
-        }
+            Rows::Sealed(segment) => segment.ids().row_of(hash, id)?,
+        };
+        Ok(row.filter(|&row| self.is_live(row)))
     }
 
     /// Bytes of float32 rows held in memory.
@@ -125,7 +127,7 @@ impl Part {
     pub(crate) fn memory_bytes(&self) -> u64 {
         match &self.rows {
             Rows::Growing(placed) => placed.block.memory_bytes(),
-            Rows::Sealed(segment) => segment.codes_bytes() + self.dead.serialized_size() as u64,
+            Rows::Sealed(segment) => segment.memory_bytes() + self.dead.serialized_size() as u64,
         }
     }
 }

@@ -66,13 +66,21 @@ impl SnapshotReceiver {
         }
     }
 
-    /// Starts the next file, of `len` bytes. The one before must be complete.
+    /// Starts the next file, of `len` bytes. The one before must be complete. A file that was
+    /// started already and of which nothing has come yet may be started again.
     ///
     /// # Errors
     ///
     /// [`StoreError::BadSnapshot`] if `name` is not that of a segment's file, came before, or the
     /// file before lacks bytes; [`StoreError::Io`] if the disk refuses.
     pub fn begin_file(&mut self, name: &str, len: u64) -> Result<(), StoreError> {
+        let started = self
+            .current
+            .as_ref()
+            .filter(|file| file.missing == file.len);
+        if started.is_some_and(|file| file.len == len && file.name.to_string() == name) {
+            return Ok(());
+        }
         self.complete_current()?;
         let Some(name) = FileName::parse(name) else {
             let name: String = name.chars().take(100).collect();
@@ -121,6 +129,18 @@ impl SnapshotReceiver {
         Ok(())
     }
 
+    /// How many files are whole, and how many bytes of the next one have come: where to go on with
+    /// the same snapshot if it was interrupted.
+    #[must_use]
+    pub fn position(&self) -> (usize, u64) {
+        let complete = self.complete.len();
+        match &self.current {
+            Some(current) if current.missing == 0 => (complete + 1, 0),
+            Some(current) => (complete, current.len - current.missing),
+            None => (complete, 0),
+        }
+    }
+
     /// Checks that the files received are exactly those of the manifest, to the checksum.
     ///
     /// # Errors
@@ -155,15 +175,12 @@ impl SnapshotReceiver {
     }
 
     fn check_files(&mut self, entry: &SegmentEntry) -> Result<(), StoreError> {
-        for kind in [FileKind::Segment, FileKind::Vectors] {
+        for kind in FileKind::ALL {
             let name = FileName {
                 number: entry.number,
                 kind,
             };
-            let (len, crc) = match kind {
-                FileKind::Segment => (entry.segment_len, entry.segment_crc),
-                FileKind::Vectors => (entry.vectors_len, entry.vectors_crc),
-            };
+            let (len, crc) = (entry.file_len(kind), entry.file_crc(kind));
             let Some((got_len, got_crc)) = self.complete.remove(&name) else {
                 return Err(bad_snapshot(format!(
                     "{name} is in its manifest, but did not come"

@@ -4,12 +4,13 @@ use roaring::RoaringBitmap;
 use std::sync::Arc;
 
 /// How the rows of some sources (frozen generations, or segments) went into new segments: the rows
-/// that were not dropped, source after source, filled one target after the other.
+/// that were not dropped, source after source, filled one target after the other, each in an order of
+/// its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Renumbering {
     sources: Vec<Source>,
-    /// Rows of each target.
-    targets: Vec<u32>,
+    /// Of each target, the row that each row written to it became.
+    targets: Vec<Arc<[u32]>>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ impl Renumbering {
     /// `sources`: the rows of each, and those of them that were dropped.
     pub(crate) fn new(
         sources: impl IntoIterator<Item = (u32, Arc<RoaringBitmap>)>,
-        targets: Vec<u32>,
+        targets: Vec<Arc<[u32]>>,
     ) -> Self {
         let mut first = 0;
         let sources = sources.into_iter().map(|(rows, dropped)| {
@@ -46,18 +47,19 @@ impl Renumbering {
         let mut target = 0;
         let mut target_first = 0u64;
         for (source, dead_now) in self.sources.iter().zip(dead_now) {
-            // Both are ascending, so that the new numbers are too, over all sources.
+            // Both are ascending, so that the rows come in the order they were written, over all sources.
             for row in (&**dead_now - &*source.dropped).iter() {
                 let new = source.first + u64::from(row) - source.dropped.rank(row);
-                while let Some(&rows) = self.targets.get(target) {
-                    if new < target_first + u64::from(rows) {
+                while let Some(places) = self.targets.get(target) {
+                    if new < target_first + places.len() as u64 {
                         break;
                     }
-                    target_first += u64::from(rows);
+                    target_first += places.len() as u64;
                     target += 1;
                 }
-                if let Some(dead) = dead.get_mut(target) {
-                    dead.insert((new - target_first) as u32);
+                if let (Some(dead), Some(places)) = (dead.get_mut(target), self.targets.get(target))
+                {
+                    dead.insert(places[(new - target_first) as usize]);
                 }
             }
         }
@@ -90,9 +92,11 @@ mod tests {
                     break;
                 }
                 let (target, later) = rest.split_at((*cut as usize).min(rest.len()));
-                targets.push(target.len() as u32);
+                // Written in the order turned round.
+                let rows = target.len() as u32;
+                targets.push((0..rows).rev().collect::<Arc<[u32]>>());
                 let dead = (0..).zip(target).filter(|&(_, &state)| state == 1);
-                expected.push(dead.map(|(row, _)| row).collect::<RoaringBitmap>());
+                expected.push(dead.map(|(row, _)| rows - 1 - row).collect::<RoaringBitmap>());
                 rest = later;
             }
             let dropped = sources.iter().map(|s| (s.len() as u32, bitmap(s, 1)));

@@ -1,7 +1,11 @@
 //! The last checkpoint, as files to send.
 
 use crate::{
-    StoreError, error::While, file_name::FileName, manifest::Manifest, segment::SealedSegment,
+    StoreError,
+    error::While,
+    file_name::{FileKind, FileName},
+    manifest::Manifest,
+    segment::SealedSegment,
 };
 use bytes::Bytes;
 use std::{fs::File, os::unix::fs::FileExt, path::Path, sync::Arc};
@@ -23,11 +27,11 @@ impl Checkpoint {
     ) -> Self {
         let segments: Vec<Arc<SealedSegment>> = segments.cloned().collect();
         let files = segments.iter().flat_map(|segment| {
-            let entry = segment.entry();
-            [
-                (FileName::segment(entry.number), entry.segment_len),
-                (FileName::vectors(entry.number), entry.vectors_len),
-            ]
+            let entry = *segment.entry();
+            FileKind::ALL.map(|kind| {
+                let number = entry.number;
+                (FileName { number, kind }, entry.file_len(kind))
+            })
         });
         let files = files.map(|(name, len)| SnapshotFile {
             name: name.to_string(),
@@ -49,15 +53,11 @@ impl Checkpoint {
         self.manifest.len() as u64 + self.files.iter().map(|file| file.len).sum::<u64>()
     }
 
-    /// The open file at this position of `files`: each segment has two, in this order.
+    /// The open file at this position of `files`.
     fn file(&self, index: usize) -> Option<(&File, &Path)> {
-        let segment = self.segments.get(index / 2)?;
-        let is_segment = index.is_multiple_of(2);
-        Some(if is_segment {
-            segment.segment_file()
-        } else {
-            segment.vectors_file()
-        })
+        let kinds = FileKind::ALL;
+        let segment = self.segments.get(index / kinds.len())?;
+        Some(segment.file(kinds[index % kinds.len()]))
     }
 }
 

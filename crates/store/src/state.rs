@@ -1,17 +1,14 @@
 //! What the one writer of a shard works on.
 
 use crate::{
-    Part, ShardView,
-    growing::{Generation, GrowingBlock},
+    Part, ShardView, StoreError,
+    growing::{Generation, GrowingRows},
     ids::hash_id,
     renumbering::Renumbering,
-    segment::SealedSegment,
+    segment::{IdsReader, SealedSegment},
 };
 use roaring::RoaringBitmap;
 use std::sync::Arc;
-
-/// Ids looked up between two times that the segments let go of the pages this touched.
-const LOOKUPS_PER_RELEASE: usize = 16_384;
 
 /// The present rows of a shard. Searches never see this, but the views made from it.
 #[derive(Debug, Default)]
@@ -26,7 +23,6 @@ pub(crate) struct State {
     pub(crate) checkpoints: u64,
     /// What compaction did since the last checkpoint.
     pub(crate) rewrites: Vec<Arc<Rewrite>>,
-    lookups: usize,
 }
 
 /// A sealed segment and the rows of it that are dead by now.
@@ -61,43 +57,36 @@ impl State {
     }
 
     /// Adds rows with distinct ids, in place of those with the same ids. Returns how many of the
-    /// ids existed.
-    pub(crate) fn upsert(&mut self, block: GrowingBlock) -> u64 {
-        // In the order of the index, so that the lookups walk each segment's index in one pass.
-        let replaced: Vec<Place> = block
-            .index()
-            .iter()
-            .filter_map(|&(hash, row)| self.locate(hash, block.ids().get(row)))
-            .collect();
+    /// ids existed. An error has changed nothing.
+    pub(crate) fn upsert(&mut self, rows: GrowingRows) -> Result<u64, StoreError> {
+        let ids = rows.index().iter();
+        let replaced = self.locate_all(ids.map(|&(hash, row)| (hash, rows.ids().get(row))))?;
         self.kill(&replaced);
-        self.count_lookups(block.rows() as usize);
         let has_room = self
             .generations
             .last()
-            .is_some_and(|last| last.has_room(block.rows()));
+            .is_some_and(|last| last.has_room(rows.count()));
         if !has_room {
             self.begin_generation();
         }
         if let Some(last) = self.generations.last_mut() {
-            last.append(self.dimension, block);
+            last.append(self.dimension, rows);
         }
-        replaced.len() as u64
+        Ok(replaced.len() as u64)
     }
 
-    /// Removes the rows with these ids. Returns how many there were.
-    pub(crate) fn delete<'a>(&mut self, ids: impl Iterator<Item = &'a str>) -> u64 {
-        let mut deleted = 0;
-        let mut count = 0;
-        for id in ids {
-            count += 1;
-            // One at a time, so that an id given twice counts once.
-            if let Some(place) = self.locate(hash_id(id), id) {
-                self.kill(&[place]);
-                deleted += 1;
-            }
-        }
-        self.count_lookups(count);
-        deleted
+    /// Removes the rows with these ids. Returns how many there were. An error has changed nothing.
+    pub(crate) fn delete<'a>(
+        &mut self,
+        ids: impl Iterator<Item = &'a str>,
+    ) -> Result<u64, StoreError> {
+        let mut ids: Vec<(u64, &str)> = ids.map(|id| (hash_id(id), id)).collect();
+        ids.sort_unstable();
+        // An id given twice counts once.
+        ids.dedup();
+        let deleted = self.locate_all(ids.into_iter())?;
+        self.kill(&deleted);
+        Ok(deleted.len() as u64)
     }
 
     /// Makes the rows that come next belong to another generation than those so far.
@@ -149,28 +138,48 @@ impl State {
         ShardView::new(self.dimension, sealed.chain(growing).collect())
     }
 
-    fn locate(&self, hash: u64, id: &str) -> Option<Place> {
-        let growing = self
-            .generations
-            .iter()
-            .enumerate()
-            .rev()
-            .find_map(|(generation, rows)| {
-                Some(Place::Growing {
-                    generation,
-                    row: rows.live_row(hash, id)?,
-                })
-            });
-        growing.or_else(|| {
-            self.sealed
-                .iter()
-                .enumerate()
-                .rev()
-                .find_map(|(part, sealed)| {
-                    let row = sealed.segment.row_of(hash, id)?;
-                    (!sealed.dead.contains(row)).then_some(Place::Sealed { part, row })
-                })
+    /// Where the live rows with these ids are. The ids come with their hashes, in the order of
+    /// these, so that each page of a segment's index is read once.
+    fn locate_all<'a>(
+        &self,
+        ids: impl Iterator<Item = (u64, &'a str)>,
+    ) -> Result<Vec<Place>, StoreError> {
+        let mut readers: Vec<IdsReader<'_>> =
+            self.sealed.iter().map(|part| part.segment.ids()).collect();
+        let mut found = Vec::new();
+        for (hash, id) in ids {
+            let place = match self.locate_growing(hash, id) {
+                None => self.locate_sealed(&mut readers, hash, id)?,
+                growing => growing,
+            };
+            found.extend(place);
+        }
+        Ok(found)
+    }
+
+    fn locate_growing(&self, hash: u64, id: &str) -> Option<Place> {
+        let mut newest_first = self.generations.iter().enumerate().rev();
+        newest_first.find_map(|(generation, rows)| {
+            let row = rows.live_row(hash, id)?;
+            Some(Place::Growing { generation, row })
         })
+    }
+
+    /// `readers`: one a segment.
+    fn locate_sealed(
+        &self,
+        readers: &mut [IdsReader<'_>],
+        hash: u64,
+        id: &str,
+    ) -> Result<Option<Place>, StoreError> {
+        let newest_first = self.sealed.iter().zip(readers).enumerate().rev();
+        for (part, (sealed, reader)) in newest_first {
+            let row = reader.row_of(hash, id)?;
+            if let Some(row) = row.filter(|&row| !sealed.dead.contains(row)) {
+                return Ok(Some(Place::Sealed { part, row }));
+            }
+        }
+        Ok(None)
     }
 
     fn kill(&mut self, places: &[Place]) {
@@ -183,16 +192,6 @@ impl State {
                     Arc::make_mut(&mut self.generations[generation].dead).insert(row);
                 }
             }
-        }
-    }
-
-    fn count_lookups(&mut self, lookups: usize) {
-        self.lookups += lookups;
-        if self.lookups >= LOOKUPS_PER_RELEASE {
-            self.lookups = 0;
-            self.sealed
-                .iter()
-                .for_each(|part| part.segment.release_pages());
         }
     }
 }

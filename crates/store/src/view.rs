@@ -46,9 +46,9 @@ impl ShardView {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Damaged`] or [`StoreError::Io`] if its row cannot be read.
+    /// [`StoreError::Damaged`] or [`StoreError::Io`] if the ids or its row cannot be read.
     pub fn find(&self, id: &str) -> Result<Option<Vec<f32>>, StoreError> {
-        let Some((part, row)) = self.locate(id) else {
+        let Some((part, row)) = self.locate(id)? else {
             return Ok(None);
         };
         let mut vector = Vec::with_capacity(self.dimension);
@@ -57,17 +57,22 @@ impl ShardView {
     }
 
     /// Whether there is a vector with this id.
-    #[must_use]
-    pub fn contains(&self, id: &str) -> bool {
-        self.locate(id).is_some()
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] or [`StoreError::Io`] if the ids cannot be read.
+    pub fn contains(&self, id: &str) -> Result<bool, StoreError> {
+        Ok(self.locate(id)?.is_some())
     }
 
-    fn locate(&self, id: &str) -> Option<(&Part, u32)> {
+    fn locate(&self, id: &str) -> Result<Option<(&Part, u32)>, StoreError> {
         let hash = hash_id(id);
-        self.parts
-            .iter()
-            .rev()
-            .find_map(|part| Some((part, part.live_row(hash, id)?)))
+        for part in self.parts.iter().rev() {
+            if let Some(row) = part.live_row(hash, id)? {
+                return Ok(Some((part, row)));
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn growing_bytes(&self) -> u64 {

@@ -178,3 +178,34 @@ fn a_damaged_row_does_not_stop_the_others() {
     shard.seal(shard.freeze(replica::mark(0))).unwrap();
     check(&shard.view(), &model);
 }
+
+#[test]
+fn ids_that_the_disk_gives_back_otherwise_after_opening_are_found() {
+    let Replica {
+        directory,
+        shard,
+        model,
+        ..
+    } = closed();
+    drop(shard);
+    let shard = open(directory.path()).unwrap();
+    for file in replica::files(directory.path()) {
+        if file.extension().is_none_or(|extension| extension != "ids") {
+            continue;
+        }
+        let bytes = fs::read(&file).unwrap();
+        let mut damaged = bytes.clone();
+        damaged[64..].iter_mut().for_each(|byte| *byte ^= 1);
+        // In place: the shard has the file open.
+        fs::write(&file, &damaged).unwrap();
+        let view = shard.view();
+        assert_names(&view.find(&replica::id(3)).unwrap_err(), &file);
+        let part = &view.parts()[usize::from(name(&file) != "00000001.ids")];
+        assert_names(&part.id(1).unwrap_err(), &file);
+        for batch in [replica::upsert([(3, 9.0)]), replica::delete([3])] {
+            assert_names(&shard.apply(&batch.encode()).unwrap_err(), &file);
+        }
+        fs::write(&file, &bytes).unwrap();
+        check(&shard.view(), &model);
+    }
+}

@@ -8,7 +8,7 @@ use replica::{Replica, open};
 use std::{fs, path::Path};
 use vectra_store::StoreError;
 
-const NEWER: u32 = 2;
+const NEWER: u32 = 3;
 
 /// Gives a file a newer version, and the checksum to go with it.
 fn rewrite_version(file: &Path) {
@@ -40,7 +40,7 @@ fn each_kind_of_file_of_a_newer_version_is_refused() {
         let error = open(directory.path()).unwrap_err();
         let StoreError::NewerVersion {
             file: named,
-            supported: 1,
+            supported: 2,
             got: NEWER,
         } = &error
         else {

@@ -78,3 +78,45 @@ fn a_frozen_state_from_before_it_is_not_sealed_over_it() {
     );
     check(&receiver.shard.view(), &sender.model);
 }
+
+#[test]
+fn however_often_it_is_interrupted() {
+    let mut sender = Replica::new();
+    for round in 0..3 {
+        sender.upsert((round * 9..round * 9 + 9).map(|number| (number, round as f32)));
+        sender.checkpoint();
+    }
+    let snapshot = sender.shard.snapshot().unwrap().unwrap();
+    let receiver = Replica::new();
+    let mut receiving = receiver.shard.receive().unwrap();
+    // Each attempt gets a few pieces further than the one before, starting where that ended.
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let (whole, begun) = receiving.position();
+        let mut pieces = 0;
+        for (index, file) in snapshot.files().iter().enumerate().skip(whole) {
+            let mut offset = if index == whole { begun } else { 0 };
+            if offset == 0 {
+                receiving.begin_file(&file.name, file.len).unwrap();
+            }
+            while offset < file.len && pieces < 3 {
+                let mut piece = vec![0; (file.len - offset).min(100) as usize];
+                snapshot.read_at(index, offset, &mut piece).unwrap();
+                receiving.write(&piece).unwrap();
+                offset += piece.len() as u64;
+                pieces += 1;
+            }
+            if offset < file.len {
+                break;
+            }
+        }
+        if pieces < 3 {
+            break;
+        }
+    }
+    assert!(attempts > 3, "{attempts} attempts");
+    let received = receiving.finish(&snapshot.manifest()).unwrap();
+    receiver.shard.install(received).unwrap();
+    check(&receiver.shard.view(), &sender.model);
+}

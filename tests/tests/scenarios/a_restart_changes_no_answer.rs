@@ -1,4 +1,4 @@
-//! SIGTERM or kill -9, with or without sealed segments: the same answers as before.
+//! SIGTERM or kill -9, with rows in segments or in memory: the same answers as before.
 
 use vectra_tests::http::{Api, SearchAnswer};
 use vectra_tests::model::Model;
@@ -47,7 +47,7 @@ fn kill_and_start(server: &mut Vectra) {
 }
 
 #[test]
-fn stopped_with_everything_in_the_log() {
+fn stopped_with_everything_in_memory() {
     through_restarts(Vectra::serve(), 2, stop_and_start);
 }
 

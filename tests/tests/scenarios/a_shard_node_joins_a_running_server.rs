@@ -3,6 +3,7 @@
 use vectra_tests::process::{Home, Vectra, run, run_well};
 use vectra_tests::sandbox::{Sandbox, wait_for_nodes};
 use vectra_tests::vectors::{numbered, random_vectors, seeded};
+use vectra_tests::wait::eventually;
 
 #[test]
 fn it_shows_up_and_nothing_is_lost() {
@@ -32,8 +33,10 @@ fn it_shows_up_and_nothing_is_lost() {
         Some(2),
         "it kept its node id: {nodes}"
     );
-    assert_eq!(api.items(), 100);
-    assert_eq!(api.search(&vectors[5], 1).hits[0].id, "row-5");
+    // Half of the single replicas are on the new node, which has just started.
+    api.wait_for_items(100);
+    let found = eventually("a search finds", || api.try_search(&vectors[5], 1));
+    assert_eq!(found.hits[0].id, "row-5");
 }
 
 #[test]

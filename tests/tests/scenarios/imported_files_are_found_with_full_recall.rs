@@ -2,38 +2,18 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use vectra_tests::npy::{floats, npy, npy_of_floats};
 use vectra_tests::oracle::cosine;
 use vectra_tests::process::{Home, Vectra, run, run_well};
 use vectra_tests::skip::skipped;
 use vectra_tests::vectors::{random_vectors, seeded};
 
 const DIMENSION: usize = 20;
-
-fn npy(dtype: &str, rows: usize, columns: usize, data: &[u8]) -> Vec<u8> {
-    let mut header =
-        format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
-    while (10 + header.len() + 1) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(data);
-    bytes
-}
-
-fn npy_of_floats(vectors: &[Vec<f32>]) -> Vec<u8> {
-    let data: Vec<u8> = vectors
-        .iter()
-        .flatten()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
-    npy("<f4", vectors.len(), vectors[0].len(), &data)
-}
 
 fn fvecs(vectors: &[Vec<f32>]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -154,6 +134,49 @@ fn several_files_are_numbered_on_and_ids_may_come_from_a_file() {
     run_well(&["import", text(&first), "--ids", text(&names), "--url", &url]);
     assert_eq!(server.api().items(), 160);
     assert_eq!(server.api().fetch("name 59").as_ref(), Some(&vectors[59]));
+}
+
+#[test]
+fn vectors_are_sent_as_a_form_and_a_server_that_takes_none_is_told_of() {
+    let home = Home::fresh();
+    let vectors = random_vectors(&mut seeded(6), 3, DIMENSION);
+    let file = written(&home, "base.npy", &npy_of_floats(&vectors));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut request = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(request.read_line(&mut head).expect("a head"), 0, "{head}");
+        }
+        let length = head.lines().find_map(|line| {
+            line.to_lowercase()
+                .strip_prefix("content-length: ")?
+                .parse()
+                .ok()
+        });
+        let mut body = vec![0; length.expect("a length")];
+        request.read_exact(&mut body).expect("a body");
+        let answer = "HTTP/1.1 415 Unsupported Media Type\r\ncontent-length: 9\r\n\r\nsend JSON";
+        request
+            .get_mut()
+            .write_all(answer.as_bytes())
+            .expect("sent");
+        (head, body)
+    });
+    let output = run(&["import", text(&file), "--url", &url]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    for word in ["415", "send JSON", "does not take binary vectors", "older"] {
+        assert!(said.contains(word), "no {word:?} in {said}");
+    }
+    let (head, body) = server.join().expect("the server answered");
+    assert!(head.starts_with("POST /ingest?dimension=20 "), "{head}");
+    assert!(head.contains("multipart/form-data; boundary="), "{head}");
+    let values = floats(&vectors);
+    let is_there = body.windows(values.len()).any(|window| window == values);
+    assert!(is_there, "the values are not in the body as they are");
 }
 
 #[test]

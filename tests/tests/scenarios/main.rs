@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests fail by panicking
 
+mod a_cluster_grows_and_shrinks_under_load;
 mod a_cluster_keeps_its_word_under_kill;
 mod a_cluster_survives_a_killed_shard_node;
 mod a_cluster_survives_any_killed_coordinator;
 mod a_coordinator_joins_a_running_cluster;
 mod a_coordinator_that_lost_its_data_joins_its_own_cluster;
-mod a_damaged_replica_is_left_out;
+mod a_copied_data_directory_is_refused;
+mod a_damaged_replica_is_rebuilt;
+mod a_dead_node_is_replaced;
 mod a_frozen_node_ends_in_a_deadline;
 mod a_full_budget_still_searches_and_deletes;
 mod a_killed_cluster_comes_back_whole;
@@ -18,8 +21,10 @@ mod a_thawed_node_never_answers_from_the_past;
 mod acknowledged_writes_survive_kill;
 mod bad_configuration_is_refused;
 mod bad_input_is_refused_with_advice;
+mod binary_vectors_come_back_bit_for_bit;
 mod both_http_versions_share_a_port;
 mod damaged_data_is_never_served;
+mod growing_rows_reach_segments;
 mod http_rules_are_kept;
 mod imported_files_are_found_with_full_recall;
 mod keys_guard_the_rights;

@@ -4,13 +4,20 @@ use half::f16;
 
 /// How one value is stored, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Element {
+pub enum Element {
+    /// float16
     F16,
+    /// float32
     F32,
+    /// float64
     F64,
+    /// uint8
     U8,
+    /// int8
     I8,
+    /// int32
     I32,
+    /// int64
     I64,
 }
 
@@ -30,12 +37,14 @@ impl Element {
     }
 
     /// Whether vectors may be made of it; row numbers are made of the others.
-    pub(super) fn is_vector_value(self) -> bool {
+    #[must_use]
+    pub fn is_vector_value(self) -> bool {
         !matches!(self, Self::I32 | Self::I64)
     }
 
     /// Bytes a value.
-    pub(super) fn size(self) -> usize {
+    #[must_use]
+    pub fn size(self) -> usize {
         match self {
             Self::U8 | Self::I8 => 1,
             Self::F16 => 2,
@@ -45,7 +54,7 @@ impl Element {
     }
 
     /// Appends the values in `bytes` as float32, the nearest one where it cannot hold them.
-    pub(super) fn append_floats(self, bytes: &[u8], values: &mut Vec<f32>) {
+    pub fn append_floats(self, bytes: &[u8], values: &mut Vec<f32>) {
         match self {
             Self::U8 => values.extend(bytes.iter().map(|&byte| f32::from(byte))),
             Self::I8 => values.extend(bytes.iter().map(|&byte| f32::from(byte as i8))),

@@ -15,8 +15,10 @@ mod vecs;
 
 use std::path::{Path, PathBuf};
 
+pub use element::Element;
 pub use jsonl::parse_object;
 pub use neighbours::Neighbours;
+pub use npy::{NPY_MAGIC, NpyHeader};
 
 use crate::{ClientError, Place};
 

@@ -11,9 +11,78 @@ use super::source::{Source, check_finite};
 use super::{MOST_DIMENSIONS, VectorBatch, garbled, row_numbers};
 use crate::{ClientError, Place};
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// The first bytes of every `.npy` file.
+pub const NPY_MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// NumPy itself writes some 120 bytes.
 const LONGEST_HEADER: usize = 1 << 16;
+
+/// What stands before the values of a two-dimensional array in C order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NpyHeader {
+    /// How each value is stored.
+    pub element: Element,
+    /// Rows of the array.
+    pub rows: u64,
+    /// Values in each row, at least one.
+    pub columns: usize,
+    /// Bytes before the first value.
+    pub length: u64,
+}
+
+impl NpyHeader {
+    /// Reads a header. `read` fills its buffer with the next bytes, or says that they end within
+    /// what its second argument names; `fault` makes an error of an offset in bytes and of what is
+    /// wrong there.
+    ///
+    /// # Errors
+    /// Those of `read`, and `fault`s: no `.npy`, or one whose values cannot be read as rows.
+    pub fn read<E>(
+        mut read: impl FnMut(&mut [u8], &'static str) -> Result<(), E>,
+        fault: impl Fn(u64, String) -> E,
+    ) -> Result<Self, E> {
+        let mut start = [0; 8];
+        read(&mut start, "the 8 bytes every .npy file begins with")?;
+        if !start.starts_with(NPY_MAGIC) {
+            return Err(fault(
+                0,
+                "this is not a .npy file: the magic is wrong".to_owned(),
+            ));
+        }
+        let length_bytes: usize = match start[6] {
+            1 => 2,
+            2 | 3 => 4,
+            version => {
+                let reason = format!(".npy version {version} is not one of 1, 2, 3");
+                return Err(fault(6, reason));
+            }
+        };
+        let mut length = [0; 4];
+        read(&mut length[..length_bytes], "the length of the header")?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > LONGEST_HEADER {
+            let reason = format!("a header of {length} bytes is too long to be one");
+            return Err(fault(8, reason));
+        }
+        let header_start = (start.len() + length_bytes) as u64;
+        let mut header = vec![0; length];
+        read(&mut header, "the header")?;
+        let (element, rows, columns) = parse_header(&String::from_utf8_lossy(&header))
+            .map_err(|reason| fault(header_start, reason))?;
+        Ok(Self {
+            element,
+            rows,
+            columns,
+            length: header_start + length as u64,
+        })
+    }
+
+    /// Bytes of the values; none if that is more than any file has.
+    #[must_use]
+    pub fn data_bytes(&self) -> Option<u64> {
+        let row_bytes = (self.columns as u64).checked_mul(self.element.size() as u64)?;
+        row_bytes.checked_mul(self.rows)
+    }
+}
 
 /// A two-dimensional array in C order, opened and checked against the file's length.
 #[derive(Debug)]
@@ -27,40 +96,19 @@ pub(super) struct NpyArray {
 impl NpyArray {
     pub(super) fn open(path: &Path) -> Result<Self, ClientError> {
         let mut source = Source::open(path)?;
-        let mut start = [0; 8];
-        source.read(&mut start, "the 8 bytes every .npy file begins with")?;
-        if !start.starts_with(MAGIC) {
-            return Err(garbled(
-                path,
-                Place::Byte(0),
-                "this is not a .npy file: the magic is wrong",
-            ));
-        }
-        let length_bytes = match start[6] {
-            1 => 2,
-            2 | 3 => 4,
-            version => {
-                let reason = format!(".npy version {version} is not one of 1, 2, 3");
-                return Err(garbled(path, Place::Byte(6), reason));
-            }
-        };
-        let mut length = [0; 4];
-        source.read(&mut length[..length_bytes], "the length of the header")?;
-        let length = u32::from_le_bytes(length) as usize;
-        if length > LONGEST_HEADER {
-            let reason = format!("a header of {length} bytes is too long to be one");
-            return Err(garbled(path, Place::Byte(8), reason));
-        }
-        let header_start = source.offset();
-        let mut header = vec![0; length];
-        source.read(&mut header, "the header")?;
-        let (element, rows, columns) = parse_header(&String::from_utf8_lossy(&header))
-            .map_err(|reason| garbled(path, Place::Byte(header_start), reason))?;
-
-        let wanted = (columns as u64)
-            .checked_mul(element.size() as u64)
-            .and_then(|row| row.checked_mul(rows))
-            .and_then(|data| data.checked_add(source.offset()));
+        let header = NpyHeader::read(
+            |buffer, what| source.read(buffer, what),
+            |byte, reason| garbled(path, Place::Byte(byte), reason),
+        )?;
+        let wanted = header
+            .data_bytes()
+            .and_then(|data| data.checked_add(header.length));
+        let NpyHeader {
+            element,
+            rows,
+            columns,
+            ..
+        } = header;
         if wanted != Some(source.length()) {
             let reason = format!(
                 "{rows} × {columns} values of {} bytes after the header need {} bytes in all, \

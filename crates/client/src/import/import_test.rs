@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -11,38 +11,33 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::ingest_form::read_ingest;
 
 /// A server that remembers what was ingested and refuses as it is told to.
 #[derive(Default)]
 struct Fake {
-    stored: std::sync::Mutex<BTreeMap<String, Vec<f64>>>,
+    stored: std::sync::Mutex<BTreeMap<String, Vec<f32>>>,
     requests: AtomicU64,
     /// Answers for the first requests; after them everything is stored.
     refusals: std::sync::Mutex<Vec<(u16, Value)>>,
 }
 
-async fn ingest(State(fake): State<Arc<Fake>>, Json(body): Json<Value>) -> Response {
+async fn ingest(State(fake): State<Arc<Fake>>, request: Request) -> Response {
     fake.requests.fetch_add(1, Ordering::Relaxed);
     if let Some((status, problem)) = fake.refusals.lock().unwrap().pop() {
         let status = StatusCode::from_u16(status).unwrap();
         return (status, [("retry-after", "0")], problem.to_string()).into_response();
     }
-    let ids = body["ids"].as_array().unwrap();
-    let vectors = body["vectors"].as_array().unwrap();
-    assert_eq!(ids.len(), vectors.len());
-    let mut stored = fake.stored.lock().unwrap();
-    for (id, vector) in ids.iter().zip(vectors) {
-        let values = vector
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|v| v.as_f64().unwrap())
-            .collect();
-        stored.insert(id.as_str().unwrap().to_owned(), values);
-    }
+    let (ids, vectors) = read_ingest(request).await;
+    let count = ids.len();
+    assert_eq!(count, vectors.len());
+    fake.stored
+        .lock()
+        .unwrap()
+        .extend(ids.into_iter().zip(vectors));
     (
         StatusCode::CREATED,
-        Json(json!({"status": "indexed", "count": ids.len()})),
+        Json(json!({"status": "indexed", "count": count})),
     )
         .into_response()
 }
@@ -116,8 +111,8 @@ async fn every_row_of_every_file_arrives_and_row_numbers_run_on() {
     assert_eq!(*heard.total.lock().unwrap(), Some(17));
     assert_eq!(heard.rows.load(Ordering::Relaxed), 17);
     let stored = fake.stored.lock().unwrap();
-    let expected: BTreeMap<String, Vec<f64>> = (0..17)
-        .map(|row| (row.to_string(), vec![f64::from(row), 1.0]))
+    let expected: BTreeMap<String, Vec<f32>> = (0..17_u8)
+        .map(|row| (row.to_string(), vec![f32::from(row), 1.0]))
         .collect();
     assert_eq!(*stored, expected);
     assert_eq!(fake.requests.load(Ordering::Relaxed), 4 + 3);

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use crate::files::VectorBatch;
-use crate::{Client, ClientError, RetryPolicy, ingest_body};
+use crate::{Client, ClientError, IngestBody, RetryPolicy};
 use reader::Reader;
 
 /// What is to be imported, and how.
@@ -136,12 +136,10 @@ async fn store(
     let rows = batch.rows() as u64;
     let first_row = batch.first_row;
     let attempt = async {
-        let body = bytes::Bytes::from(ingest_body(&batch.ids, batch.dimension, &batch.vectors)?);
-        // The text is the larger of the two and all that a retry needs.
+        let body = IngestBody::new(&batch.ids, batch.dimension, &batch.vectors)?;
+        // The body is all that a retry needs.
         drop(batch);
-        retry
-            .run(|| client.ingest_prepared(body.clone()), on_retry)
-            .await
+        retry.run(|| client.ingest_prepared(&body), on_retry).await
     };
     let stored = attempt.await.map_err(|error| {
         let named = named_row(&error)

@@ -1,5 +1,6 @@
 //! Keeps one shard's group in order: checkpoints, a short log, compaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,11 @@ use openraft::{Raft, ServerState};
 use tokio::task::JoinHandle;
 use vectra_store::Shard;
 
-use crate::LogEngine;
+use super::growing_budget::GrowingShare;
+use crate::log::GroupLog;
 use crate::machine::{Progress, ShardCommand, ShardConfig};
+use crate::network::Transfers;
+use crate::{LogEngine, NodeId};
 
 /// A checkpoint is due after this much log, also if the rows it left are few.
 const LOG_BYTES: u64 = 64 << 20;
@@ -18,23 +22,42 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Raft may not follow a request for a checkpoint, and a checkpoint may fail: then it is tried
 /// again after this long.
 const RETRY: Duration = Duration::from_secs(2);
+/// Growing rows of less than this share of `seal_bytes` are not worth a segment of their own.
+const WORTH_A_SEGMENT: u64 = 256;
+
+/// Whether the growing rows take enough memory to be sealed although nothing else calls for it.
+pub(super) fn is_worth_a_segment(shard: &Shard) -> bool {
+    let growing = shard.growing_bytes();
+    growing > 0 && growing >= shard.options().seal_bytes / WORTH_A_SEGMENT
+}
+
+/// A member that has come no further for so long is not waited for.
+const CATCHING_UP: Duration = Duration::from_secs(30);
 
 pub(super) struct Keeper {
     pub(super) raft: Raft<ShardConfig>,
     pub(super) shard: Arc<Shard>,
     pub(super) progress: Arc<Progress>,
     pub(super) engine: LogEngine,
+    pub(super) transfers: Transfers,
+    pub(super) log: GroupLog<ShardConfig>,
+    pub(super) growing: GrowingShare,
     pub(super) name: String,
 }
+
+/// How far a member has come, and since when.
+type Reached = HashMap<NodeId, (Option<u64>, Instant)>;
 
 impl Keeper {
     /// Runs until the group stops.
     pub(super) async fn run(self) {
-        let mut checkpoints = self.progress.checkpoints();
+        // None yet: what the run before left is compacted too.
+        let mut compacted_at: Option<u64> = None;
         let mut requested: Option<Instant> = None;
         let mut shortened = Instant::now();
         let mut compaction: Option<JoinHandle<()>> = None;
         let mut unfinished_since: Option<Instant> = None;
+        let mut reached = Reached::new();
         loop {
             // Elapsed or changed: either way it is time to look.
             let _ = tokio::time::timeout(PERIOD, self.progress.changed.notified()).await;
@@ -48,15 +71,19 @@ impl Keeper {
                 self.finish_election().await;
             }
             if shortened.elapsed() >= PERIOD {
-                self.shorten_log().await;
+                self.shorten_log(&mut reached).await;
+                if self.progress.quiet_for() >= PERIOD {
+                    self.log.forget_applied(self.progress.applied());
+                }
                 shortened = Instant::now();
             }
 
             let is_compacting = compaction
                 .as_ref()
                 .is_some_and(|running| !running.is_finished());
-            if checkpoints != self.progress.checkpoints() && !is_compacting {
-                checkpoints = self.progress.checkpoints();
+            let checkpoints = Some(self.progress.checkpoints());
+            if compacted_at != checkpoints && !is_compacting {
+                compacted_at = checkpoints;
                 compaction = Some(self.compact());
             }
 
@@ -75,10 +102,13 @@ impl Keeper {
 
     fn checkpoint_is_due(&self) -> bool {
         let (bytes, entries) = self.progress.since_checkpoint();
-        let grown = self.shard.growing_bytes() >= self.shard.options().seal_bytes;
+        let options = self.shard.options();
+        let grown = self.shard.growing_bytes() >= options.seal_bytes || self.growing.is_over();
+        let is_quiet =
+            self.progress.quiet_for() >= options.seal_after && is_worth_a_segment(&self.shard);
         // One that failed covered entries too, and writes may be waiting for it to succeed.
         let covers_any = entries > 0 || self.progress.trouble().is_some();
-        covers_any && (grown || bytes >= LOG_BYTES || entries >= LOG_ENTRIES)
+        covers_any && (grown || is_quiet || bytes >= LOG_BYTES || entries >= LOG_ENTRIES)
     }
 
     /// A leader that stopped between its election and its first entry leads again after a restart,
@@ -101,16 +131,23 @@ impl Keeper {
     }
 
     /// Purges the entries that a checkpoint covers and that no follower is likely to need.
-    async fn shorten_log(&self) {
+    async fn shorten_log(&self, reached: &mut Reached) {
+        let needed = self.needed_by_others(reached);
         let due = {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow();
             let covered = metrics.snapshot.map(|snapshot| snapshot.index);
+            let nodes = metrics.membership_config.nodes().count();
             let purged = metrics.purged.map(|purged| purged.index);
-            self.progress
-                .dispensable()
+            // A replica that is the only one has no followers that lag.
+            let dispensable = if nodes == 1 {
+                covered
+            } else {
+                self.progress.dispensable()
+            };
+            dispensable
                 .zip(covered)
-                .map(|(dispensable, covered)| dispensable.min(covered))
+                .map(|(dispensable, covered)| dispensable.min(covered).min(needed))
                 .filter(|upto| purged.is_none_or(|purged| purged < *upto))
         };
         let Some(upto) = due else {
@@ -127,12 +164,43 @@ impl Keeper {
         }
     }
 
+    /// The last entry that no member on its way needs: one that is being sent a snapshot needs
+    /// those after it, and one that gets entries all that it has not, or live writes could purge
+    /// them faster than it catches up.
+    fn needed_by_others(&self, reached: &mut Reached) -> u64 {
+        let replication = self.raft.metrics().borrow().replication.clone();
+        let replication = replication.unwrap_or_default();
+        reached.retain(|node, _| replication.contains_key(node));
+        let mut needed = u64::MAX;
+        for (node, matched) in replication {
+            let index = matched.map(|matched| matched.index);
+            let last = reached.entry(node).or_insert((index, Instant::now()));
+            if last.0 != index {
+                *last = (index, Instant::now());
+            }
+            let transfer = self.transfers.get(node);
+            match transfer {
+                Some(transfer) if transfer.is_running => {
+                    needed = needed.min(transfer.covers.unwrap_or(0));
+                }
+                _ if last.1.elapsed() < CATCHING_UP => {
+                    let has = index.max(transfer.and_then(|transfer| transfer.covers));
+                    // One that has nothing yet will be sent a snapshot, whatever is purged.
+                    needed = has.map_or(needed, |has| needed.min(has));
+                }
+                _ => {}
+            }
+        }
+        needed
+    }
+
     /// Compacts step by step, so that a checkpoint gets its turn in between.
     fn compact(&self) -> JoinHandle<()> {
         let shard = self.shard.clone();
         let name = self.name.clone();
+        let progress = self.progress.clone();
         tokio::task::spawn_blocking(move || {
-            loop {
+            while !progress.is_stopping() {
                 match shard.compact() {
                     Ok(true) => {}
                     Ok(false) => return,

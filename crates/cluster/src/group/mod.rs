@@ -1,23 +1,39 @@
 //! The raft groups that this node is a member of.
 
+mod departure;
+mod election_gate;
+mod growing_budget;
+mod handover;
 mod keeper;
+mod members;
 mod placement;
 mod proposer;
+mod replay;
 mod shard;
 mod shards;
 #[cfg(test)]
 mod shards_test;
 
-use openraft::{Raft, ServerState};
+use openraft::{LogId, Raft, ServerState};
 
 pub(crate) use placement::Attempt;
 pub use placement::PlacementGroup;
 pub use proposer::MAX_BATCH_BYTES;
+pub(crate) use shard::PartialSnapshot;
 pub use shard::ShardGroup;
-pub use shards::ShardGroups;
+pub use shards::{Fault, ShardGroups};
 
-use crate::GroupStatus;
 use crate::log::GroupConfig;
+use crate::placement::Position;
+use crate::{GroupStatus, NodeId};
+
+fn position_of(log_id: LogId<NodeId>) -> Position {
+    Position {
+        term: log_id.leader_id.term,
+        node: log_id.leader_id.node_id,
+        index: log_id.index,
+    }
+}
 
 fn status_of<C: GroupConfig>(raft: &Raft<C>) -> GroupStatus {
     let metrics = raft.metrics();
@@ -34,6 +50,12 @@ fn status_of<C: GroupConfig>(raft: &Raft<C>) -> GroupStatus {
         applied: metrics.last_applied.map(|applied| applied.index),
         is_leader: metrics.state == ServerState::Leader,
         voters: metrics.membership_config.voter_ids().collect(),
+        learners: metrics
+            .membership_config
+            .membership()
+            .learner_ids()
+            .collect(),
+        members_as_of: metrics.membership_config.log_id().map(position_of),
         running: fault.is_none(),
         fault,
     }

@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use tonic::Request;
 use vectra_wire::v1;
 
+use super::election_gate::ElectionGate;
 use super::status_of;
 use crate::log::GroupLog;
 use crate::machine::{PlacementConfig, PlacementMachine};
-use crate::network::{Lease, PLACEMENT_GROUP, Peers, raft_client};
+use crate::network::{Lease, PLACEMENT_GROUP, Peers, Transfers, raft_client};
 use crate::{
     ClusterError, GroupStatus, LogEngine, Network, NodeId, PlacementCommand, PlacementMap,
     PlacementOutcome, RaftTiming,
@@ -39,6 +40,7 @@ pub struct PlacementGroup {
     machine: PlacementMachine,
     log: GroupLog<PlacementConfig>,
     pub(crate) raft: Raft<PlacementConfig>,
+    pub(crate) gate: ElectionGate,
 }
 
 /// What one attempt at something only the leader can do came to.
@@ -73,6 +75,7 @@ impl PlacementGroup {
             network: network.clone(),
             group: PLACEMENT_GROUP,
             lease: Lease::default(),
+            transfers: Transfers::default(),
         };
         let raft = Raft::new(node, config, peers, log.clone(), machine.clone())
             .await
@@ -80,12 +83,16 @@ impl PlacementGroup {
                 path: directory.to_owned(),
                 reason: format!("cannot start the placement group: {error}"),
             })?;
+        let gate = ElectionGate::new();
+        // Ends with the group.
+        tokio::spawn(gate.clone().run(raft.clone(), timing));
         Ok(Self {
             node,
             network: network.clone(),
             machine,
             log,
             raft,
+            gate,
         })
     }
 

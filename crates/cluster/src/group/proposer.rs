@@ -6,9 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::error::{ClientWriteError, RaftError};
 use openraft::{Raft, ServerState};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use vectra_store::Shard;
 
+use super::growing_budget::GrowingBudget;
 use crate::machine::{Progress, ShardCommand, ShardConfig, ShardOutcome};
 use crate::{NotLeader, WriteError};
 
@@ -33,6 +34,7 @@ const GROWTH: u64 = 4;
 #[derive(Clone)]
 pub(super) struct Proposer {
     queue: mpsc::Sender<Waiting>,
+    in_flight: Arc<Semaphore>,
 }
 
 struct Waiting {
@@ -46,10 +48,21 @@ impl Proposer {
         raft: Raft<ShardConfig>,
         shard: Arc<Shard>,
         progress: Arc<Progress>,
+        growing: GrowingBudget,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(propose_all(raft, shard, progress, waiting));
-        Self { queue }
+        let in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT));
+        let running = propose_all(raft, shard, progress, growing, waiting, in_flight.clone());
+        tokio::spawn(running);
+        Self { queue, in_flight }
+    }
+
+    /// Waits until nothing is on its way, and lets further batches wait until the guard is
+    /// dropped. `None` if that takes too long.
+    pub(super) async fn pause(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        let all = ENTRIES_IN_FLIGHT as u32;
+        let paused = self.in_flight.clone().acquire_many_owned(all);
+        tokio::time::timeout(patience, paused).await.ok()?.ok()
     }
 
     pub(super) async fn write(&self, batch: Bytes) -> Result<u64, WriteError> {
@@ -78,9 +91,10 @@ async fn propose_all(
     raft: Raft<ShardConfig>,
     shard: Arc<Shard>,
     progress: Arc<Progress>,
+    growing: GrowingBudget,
     mut queue: mpsc::Receiver<Waiting>,
+    in_flight: Arc<Semaphore>,
 ) {
-    let in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT));
     let mut next = None;
     loop {
         let Some(first) = (match next.take() {
@@ -89,7 +103,7 @@ async fn propose_all(
         }) else {
             return;
         };
-        if let Err(refusal) = wait_for_room(&shard, &progress).await {
+        if let Err(refusal) = wait_for_room(&shard, &progress, &growing).await {
             // A writer that no longer waits has gone.
             let _ = first.answer.send(Err(refusal));
             continue;
@@ -121,10 +135,14 @@ async fn propose_all(
 
 /// Rows grow in memory until a checkpoint is written: not without bound. Returns why not if there
 /// is no room for too long.
-async fn wait_for_room(shard: &Shard, progress: &Progress) -> Result<(), WriteError> {
+async fn wait_for_room(
+    shard: &Shard,
+    progress: &Progress,
+    growing: &GrowingBudget,
+) -> Result<(), WriteError> {
     let limit = GROWTH * shard.options().seal_bytes;
     let until = tokio::time::Instant::now() + PATIENCE;
-    while shard.growing_bytes() > limit {
+    while shard.growing_bytes() > limit || !growing.has_room() {
         if tokio::time::Instant::now() >= until {
             let trouble = progress
                 .trouble()

@@ -1,19 +1,23 @@
 //! One shard's group.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::{Raft, ServerState, Vote};
 use tokio::task::AbortHandle;
-use vectra_store::{Shard, ShardView};
+use vectra_store::{Shard, ShardView, SnapshotReceiver};
 
+use super::election_gate::ElectionGate;
+use super::handover::TakingOver;
+use super::members::catch_ups;
 use super::proposer::Proposer;
 use super::status_of;
 use crate::log::GroupLog;
-use crate::machine::{Progress, ShardConfig};
-use crate::network::Lease;
-use crate::{GroupStatus, NodeId, NotLeader, RaftTiming, WriteError};
+use crate::machine::{Progress, ShardConfig, ShardMachine};
+use crate::network::{Lease, Transfers};
+use crate::{CatchUp, GroupStatus, NodeId, NotLeader, RaftTiming, WriteError};
 
 /// How long a read waits for a leader that has just been elected to catch up.
 const READ_PATIENCE: Duration = Duration::from_millis(500);
@@ -31,13 +35,29 @@ pub(super) struct Inner {
     pub(super) shard: Arc<Shard>,
     pub(super) log: GroupLog<ShardConfig>,
     pub(super) lease: Lease,
+    pub(super) transfers: Transfers,
+    pub(super) gate: ElectionGate,
+    pub(super) taking_over: TakingOver,
+    /// The latest version of the map that asks for the members that the group has.
+    pub(super) settled: Arc<AtomicU64>,
     pub(super) progress: Arc<Progress>,
+    pub(super) machine: ShardMachine,
     pub(super) timing: RaftTiming,
     pub(super) proposer: Proposer,
     pub(super) at_open: AtOpen,
     pub(super) tasks: Vec<AbortHandle>,
-    /// One snapshot is received at a time.
-    pub(super) receiving: Arc<tokio::sync::Mutex<()>>,
+    /// One snapshot is received at a time; what has come of one that was interrupted.
+    pub(super) receiving: Receiving,
+}
+
+/// A snapshot that has come in part, if there is one.
+pub(crate) type Receiving = Arc<tokio::sync::Mutex<Option<PartialSnapshot>>>;
+
+/// What has come of a snapshot so far.
+pub(crate) struct PartialSnapshot {
+    /// The metadata and the manifest's checksum of the snapshot.
+    pub(crate) of: (Bytes, u32),
+    pub(crate) receiver: SnapshotReceiver,
 }
 
 /// What was in the log when the group was opened.
@@ -89,6 +109,11 @@ impl ShardGroup {
                 Err(_) => tokio::time::sleep(READ_PAUSE).await,
             }
         }
+    }
+
+    /// Whether this replica would answer a read at this moment.
+    pub fn readable_now(&self) -> bool {
+        self.readiness().is_ok()
     }
 
     fn readiness(&self) -> Result<(), Unready> {
@@ -149,6 +174,17 @@ impl ShardGroup {
         GroupStatus { fault, ..status }
     }
 
+    /// How the members that lack something get on, as their leader knows; nobody else does.
+    pub fn catch_ups(&self) -> Vec<CatchUp> {
+        catch_ups(&self.inner.raft.metrics().borrow(), &self.inner.transfers)
+    }
+
+    /// From the leader: the latest version of the placement map that asks for exactly the members
+    /// that the group has; 0 for none.
+    pub fn settled(&self) -> u64 {
+        self.inner.settled.load(Ordering::Acquire)
+    }
+
     /// Index of the last entry that is in the log no more, because a checkpoint covers it.
     pub fn purged(&self) -> Option<u64> {
         self.inner
@@ -168,11 +204,29 @@ impl ShardGroup {
         &self.inner.raft
     }
 
-    pub(crate) fn receiving(&self) -> &Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.inner.lease
+    }
+
+    pub(crate) fn gate(&self) -> &ElectionGate {
+        &self.inner.gate
+    }
+
+    pub(crate) fn taking_over(&self) -> &TakingOver {
+        &self.inner.taking_over
+    }
+
+    pub(crate) fn node(&self) -> NodeId {
+        self.inner.node
+    }
+
+    pub(crate) fn receiving(&self) -> &Receiving {
         &self.inner.receiving
     }
 
     pub(super) async fn shutdown(&self) {
+        self.inner.settled.store(0, Ordering::Release);
+        self.inner.progress.stop();
         for task in &self.inner.tasks {
             task.abort();
         }
@@ -182,6 +236,17 @@ impl ShardGroup {
         if let Err(error) = self.inner.log.flush().await {
             tracing::warn!(%error, "a shard's log was not flushed");
         }
+    }
+
+    /// Seals what is in memory only. Once the group has stopped.
+    pub(super) async fn last_checkpoint(&self) -> Result<(), String> {
+        let machine = self.inner.machine.clone();
+        if !machine.is_ahead_of_checkpoint() {
+            return Ok(());
+        }
+        tokio::task::spawn_blocking(move || machine.checkpoint())
+            .await
+            .map_err(|error| error.to_string())?
     }
 }
 

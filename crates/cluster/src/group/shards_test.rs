@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::{BasicNode, CommittedLeaderId, Entry, EntryPayload, LogId, Membership, Vote};
-use vectra_store::{StoreOptions, WriteBatch};
+use vectra_store::{Shard, StoreOptions, WriteBatch};
 
 use super::ShardGroups;
+use super::replay::replay;
 use crate::log::GroupLog;
-use crate::machine::{ShardCommand, ShardConfig};
+use crate::machine::{ShardCommand, ShardConfig, ShardMachine};
 use crate::network::group_of;
 use crate::{LogEngine, Network, PlacementMap, RaftTiming, placement};
 
@@ -32,17 +34,13 @@ fn upsert(id: &str) -> EntryPayload<ShardConfig> {
 }
 
 fn map() -> PlacementMap {
-    let shard = placement::Shard {
-        collection: "c".to_owned(),
-        first: 0,
-        last: u64::MAX,
-        replicas: vec![NODE],
-    };
+    let shard = placement::Shard::new("c", 0, u64::MAX, vec![NODE]);
     PlacementMap {
         collections: BTreeMap::from([(
             "c".to_owned(),
             placement::Collection {
                 dimension: 2,
+                replicas: 1,
                 shards: vec![SHARD],
             },
         )]),
@@ -100,6 +98,58 @@ async fn a_leader_that_leads_on_after_a_restart_answers_with_all_it_acknowledged
         .collect();
     let rows = rows_readable_on(directory.path(), Vote::new_committed(1, NODE), entries).await;
     assert_eq!(rows, 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_log_is_sealed_while_it_is_replayed() {
+    const ENTRIES: u64 = 24;
+    const ROWS: usize = 512;
+    const DIMENSION: usize = 256;
+    let directory = tempfile::tempdir().unwrap();
+    let entries = (1..=ENTRIES).map(|index| {
+        let batch = WriteBatch::Upsert {
+            ids: (0..ROWS).map(|row| format!("{index}/{row}")).collect(),
+            dimension: DIMENSION as u32,
+            vectors: vec![1.0; DIMENSION * ROWS],
+        };
+        let command = ShardCommand::new(vec![batch.encode()]);
+        entry(1, index, EntryPayload::Normal(command))
+    });
+    let log = directory.path().join("log");
+    {
+        let engine = LogEngine::open(&log).unwrap();
+        let mut log = GroupLog::<ShardConfig>::open(&engine, group_of(SHARD))
+            .await
+            .unwrap();
+        let members = Membership::new(
+            vec![BTreeSet::from([NODE])],
+            BTreeMap::from([(NODE, BasicNode::default())]),
+        );
+        log.blocking_append([entry(0, 0, EntryPayload::Membership(members))])
+            .await
+            .unwrap();
+        log.save_vote(&Vote::new_committed(1, NODE)).await.unwrap();
+        log.blocking_append(entries).await.unwrap();
+        let last = LogId::new(CommittedLeaderId::new(1, NODE), ENTRIES);
+        log.save_committed(Some(last)).await.unwrap();
+        log.flush().await.unwrap();
+    }
+
+    let engine = LogEngine::open(&log).unwrap();
+    let log = GroupLog::<ShardConfig>::open(&engine, group_of(SHARD))
+        .await
+        .unwrap();
+    let path = directory.path().join("shard");
+    let shard = Arc::new(Shard::open(&path, DIMENSION, StoreOptions::default()).unwrap());
+    let machine = ShardMachine::new(shard.clone()).unwrap();
+    replay(&log, &machine, &shard).await.unwrap();
+
+    assert_eq!(shard.view().live_rows(), ENTRIES * ROWS as u64);
+    assert_eq!(shard.growing_bytes(), 0, "bytes of rows left in memory");
+    // 12 MiB of rows, of which 4 MiB and one reading of the log are in memory at the most.
+    let segments = shard.view().parts().len();
+    assert!((2..=3).contains(&segments), "{segments} segments");
+    assert_eq!(machine.last_applied().unwrap().index, ENTRIES);
 }
 
 #[tokio::test(flavor = "multi_thread")]

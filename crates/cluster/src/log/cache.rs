@@ -7,7 +7,7 @@ use openraft::Entry;
 use super::GroupConfig;
 
 /// Entries already on disk stay in memory up to this many bytes, for apply and replication.
-const KEPT_BYTES: usize = 8 << 20;
+const KEPT_BYTES: usize = 4 << 20;
 
 /// A gapless run of entries that ends with the last one of the log.
 pub(super) struct Cache<C: GroupConfig> {
@@ -83,6 +83,18 @@ impl<C: GroupConfig> Cache<C> {
             self.bytes -= first.bytes;
             self.entries.pop_front();
         }
+    }
+
+    /// Forgets the entries up to `index` that a write up to `written` holds.
+    pub(super) fn forget(&mut self, index: Option<u64>, written: u64) {
+        while let Some(first) = self.entries.front()
+            && Some(first.entry.log_id.index) <= index
+            && first.write <= written
+        {
+            self.bytes -= first.bytes;
+            self.entries.pop_front();
+        }
+        self.entries.shrink_to_fit();
     }
 
     /// Forgets the oldest entries that are too many and that a write up to `written` holds.

@@ -78,13 +78,9 @@ impl<C: GroupConfig> GroupLog<C> {
             state: Arc::new(Mutex::new(State {
                 vote: vote.map_err(damaged)?,
                 committed: committed.map_err(damaged)?,
-                committed_unwritten: false,
                 purged: purged.map_err(damaged)?,
-                last: None,
                 cut: end.is_some(),
-                cache: Cache::default(),
-                queued: 0,
-                written: 0,
+                ..State::empty()
             })),
         };
         if let Some((first, last)) = engine.span(group) {
@@ -118,6 +114,22 @@ impl<C: GroupConfig> GroupLog<C> {
         state.last.or(state.purged).map(|last| last.index)
     }
 
+    /// The last entry known to be committed, if it is there.
+    pub(crate) fn committed(&self) -> Option<LogId<NodeId>> {
+        let state = self.state();
+        // The entries up to it may be gone with a torn tail: it was not synced with them.
+        let last = state.last.or(state.purged);
+        state.committed.min(last)
+    }
+
+    /// Forgets, in memory, the entries up to `applied` that are on disk: they are read from there
+    /// should a follower still need them.
+    pub(crate) fn forget_applied(&self, applied: Option<u64>) {
+        let mut state = self.state();
+        let written = state.written;
+        state.cache.forget(applied, written);
+    }
+
     /// Checks that the log goes on where a checkpoint ends. If it begins later, the checkpoint it
     /// was shortened for is lost, and to start without would be to start with a hole in the data.
     pub(crate) fn check_reaches(&self, checkpoint: Option<LogId<NodeId>>) -> Result<(), String> {
@@ -141,6 +153,33 @@ impl<C: GroupConfig> GroupLog<C> {
     /// Puts on disk what is written lazily. For an orderly shutdown.
     pub(crate) async fn flush(&self) -> Result<(), ClusterError> {
         let changes: Vec<Change> = self.state().take_committed().into_iter().collect();
+        self.engine
+            .write_and_wait(self.group, changes)
+            .await
+            .map_err(|reason| self.engine.storage_error(reason))
+    }
+
+    /// Forgets every entry, for good when it returns. What was voted stays: a member that comes
+    /// again must not vote twice in a term, nor found a group that exists.
+    pub(crate) async fn clear(&self) -> Result<(), ClusterError> {
+        let end = self.engine.span(self.group).map_or(0, |(_, last)| last + 1);
+        let changes = {
+            let mut state = self.state();
+            // A leader's vote would make it lead again, with nothing.
+            let vote = state
+                .vote
+                .map(|vote| Vote::new(vote.leader_id.term, vote.leader_id.node_id));
+            *state = State {
+                vote,
+                ..State::empty()
+            };
+            let vote = vote.map(|vote| Change::Put(record::VOTE, record::encode_vote(&vote)));
+            let removed = [record::COMMITTED, record::PURGED, record::END].map(Change::Delete);
+            vote.into_iter()
+                .chain(removed)
+                .chain([Change::CompactTo(end)])
+                .collect()
+        };
         self.engine
             .write_and_wait(self.group, changes)
             .await
@@ -229,6 +268,20 @@ impl<C: GroupConfig> GroupLog<C> {
 }
 
 impl<C: GroupConfig> State<C> {
+    fn empty() -> Self {
+        Self {
+            vote: None,
+            committed: None,
+            committed_unwritten: false,
+            purged: None,
+            last: None,
+            cut: false,
+            cache: Cache::default(),
+            queued: 0,
+            written: 0,
+        }
+    }
+
     fn take_committed(&mut self) -> Option<Change> {
         if !std::mem::take(&mut self.committed_unwritten) {
             return None;
@@ -322,10 +375,7 @@ impl<C: GroupConfig> RaftLogStorage<C> for GroupLog<C> {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId<NodeId>>, StorageError<NodeId>> {
-        let state = self.state();
-        // The entries up to it may be gone with a torn tail: it was not synced with them.
-        let last = state.last.or(state.purged);
-        Ok(state.committed.min(last))
+        Ok(self.committed())
     }
 
     async fn append<I>(

@@ -51,6 +51,7 @@ enum Step {
     Truncate(u8),
     Purge(u8),
     PurgeBeyondTheEnd(u8),
+    Clear,
     Reopen,
 }
 
@@ -60,6 +61,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (0..30_u8).prop_map(Step::Truncate),
         2 => (0..30_u8).prop_map(Step::Purge),
         1 => (1..30_u8).prop_map(Step::PurgeBeyondTheEnd),
+        1 => Just(Step::Clear),
         2 => Just(Step::Reopen),
     ]
 }
@@ -144,6 +146,10 @@ proptest! {
                         log.purge(upto).await.unwrap();
                         model.entries.clear();
                         model.purged = Some(upto);
+                    }
+                    Step::Clear => {
+                        log.clear().await.unwrap();
+                        model = Model::default();
                     }
                     Step::Reopen => {
                         drop(log);
@@ -326,4 +332,20 @@ async fn damage_is_never_taken_for_the_end_of_the_log() {
         }
     }
     assert!(noticed > 100, "damage was noticed only {noticed} times");
+}
+
+#[tokio::test]
+async fn a_log_that_was_cleared_remembers_its_vote_and_leads_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (engine, mut log) = reopen(directory.path()).await;
+    log.save_vote(&Vote::new_committed(7, 1)).await.unwrap();
+    log.blocking_append([entry(7, 0, "a".to_owned())])
+        .await
+        .unwrap();
+    log.clear().await.unwrap();
+    assert_eq!(log.vote(), Some(Vote::new(7, 1)));
+    drop((engine, log));
+    let (_engine, mut log) = reopen(directory.path()).await;
+    assert_eq!(log.vote(), Some(Vote::new(7, 1)));
+    check(&mut log, &Model::default()).await;
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use openraft::storage::RaftStateMachine;
@@ -35,8 +36,12 @@ pub(crate) struct ShardMachine {
 /// What the group around the machine needs to know of it.
 pub(crate) struct Progress {
     state: Mutex<State>,
+    /// Held while entries are applied, so that nothing is frozen in the middle.
+    applying: Mutex<()>,
     /// Whether a checkpoint is being written.
     sealing: AtomicBool,
+    /// Whether the group has been asked to stop.
+    stopping: AtomicBool,
     /// Counts the checkpoints written.
     checkpoints: AtomicU64,
     /// Whether a checkpoint was begun since the last one was asked for.
@@ -50,6 +55,8 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct State {
     applied: Applied,
+    /// When that was last moved on.
+    applied_at: Option<Instant>,
     bytes_since_checkpoint: u64,
     entries_since_checkpoint: u64,
     /// The newest entries applied, with their bytes.
@@ -60,6 +67,10 @@ struct State {
 }
 
 impl Progress {
+    fn applying(&self) -> MutexGuard<'_, ()> {
+        self.applying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,6 +81,17 @@ impl Progress {
         (state.bytes_since_checkpoint, state.entries_since_checkpoint)
     }
 
+    /// How long ago the last entry was applied.
+    pub(crate) fn quiet_for(&self) -> Duration {
+        let applied_at = self.state().applied_at;
+        applied_at.map_or(Duration::MAX, |at| at.elapsed())
+    }
+
+    /// Index of the last entry applied.
+    pub(crate) fn applied(&self) -> Option<u64> {
+        self.state().applied.last.map(|last| last.index)
+    }
+
     /// The last entry that lagging followers need not find in the log, if a checkpoint covers it.
     pub(crate) fn dispensable(&self) -> Option<u64> {
         self.state().dispensable
@@ -78,6 +100,16 @@ impl Progress {
     /// Whether a checkpoint is being written.
     pub(crate) fn is_sealing(&self) -> bool {
         self.sealing.load(Ordering::Acquire)
+    }
+
+    /// Nothing long is to be begun any more.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether the group has been asked to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// How many checkpoints were written since the start.
@@ -118,6 +150,7 @@ impl State {
         };
         self.bytes_since_checkpoint += bytes;
         self.entries_since_checkpoint += 1;
+        self.applied_at = Some(Instant::now());
         self.recent.push_back((entry.log_id.index, bytes));
         self.recent_bytes += bytes;
         while self.recent_bytes > KEPT_BYTES || self.recent.len() > KEPT_ENTRIES {
@@ -146,7 +179,9 @@ impl ShardMachine {
                 dispensable: checkpoint.and_then(|index| index.checked_sub(KEPT_AT_START)),
                 ..State::default()
             }),
+            applying: Mutex::new(()),
             sealing: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             checkpoints: AtomicU64::new(0),
             begun: AtomicBool::new(false),
             trouble: Mutex::new(None),
@@ -185,10 +220,11 @@ impl ShardMachine {
     }
 
     /// Applies entries one after the other. Blocks.
-    fn apply_all(
+    pub(crate) fn apply_all(
         &self,
         entries: Vec<Entry<ShardConfig>>,
     ) -> Result<Vec<ShardOutcome>, StorageError<NodeId>> {
+        let _not_in_the_middle = self.progress.applying();
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
             let mut outcome = ShardOutcome::default();
@@ -225,6 +261,45 @@ impl ShardMachine {
             }
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Captures what is applied, between two calls of `apply_all`.
+    fn freeze(&self) -> Result<Frozen, String> {
+        let _not_in_the_middle = self.progress.applying();
+        let applied = {
+            let mut state = self.progress.state();
+            state.bytes_since_checkpoint = 0;
+            state.entries_since_checkpoint = 0;
+            state.applied.clone()
+        };
+        let mark = applied.encode()?;
+        Ok(self.shard.freeze(mark.into()))
+    }
+
+    /// Makes a checkpoint of what is applied, beside raft: before it starts, or after it stopped.
+    /// Blocks. An error leaves the checkpoint before.
+    pub(crate) fn checkpoint(&self) -> Result<(), String> {
+        loop {
+            match self.shard.seal(self.freeze()?) {
+                Ok(()) => {
+                    self.progress.set_trouble(None);
+                    self.progress.checkpoints.fetch_add(1, Ordering::AcqRel);
+                    return Ok(());
+                }
+                // One that raft had begun was written meanwhile, and this one may go further.
+                Err(StoreError::Overtaken) => {}
+                Err(error) => {
+                    self.progress.set_trouble(Some(error.to_string()));
+                    return Err(error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Whether anything was applied that no checkpoint holds.
+    pub(crate) fn is_ahead_of_checkpoint(&self) -> bool {
+        let (_, entries) = self.progress.since_checkpoint();
+        entries > 0 || self.progress.trouble().is_some()
     }
 
     /// Copies another shard's checkpoint into this one. Blocks.
@@ -273,18 +348,11 @@ impl RaftStateMachine<ShardConfig> for ShardMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Checkpoint {
-        let mut state = self.progress.state();
-        let applied = state.applied.clone();
-        state.bytes_since_checkpoint = 0;
-        state.entries_since_checkpoint = 0;
-        drop(state);
-
         self.progress.sealing.store(true, Ordering::Release);
         self.progress.begun.store(true, Ordering::Release);
-        let frozen = applied.encode().map(|mark| self.shard.freeze(mark.into()));
         Checkpoint {
             machine: self.clone(),
-            frozen: Some(frozen),
+            frozen: Some(self.freeze()),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
+use super::Throttle;
 use crate::{ClusterError, NodeId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,6 +22,7 @@ const CONNECTION_WINDOW: u32 = 32 << 20;
 pub struct Network {
     own: NodeId,
     book: Arc<Mutex<Book>>,
+    snapshots: Throttle,
 }
 
 #[derive(Default)]
@@ -35,7 +37,22 @@ impl Network {
         Self {
             own,
             book: Arc::default(),
+            snapshots: Throttle::default(),
         }
+    }
+
+    /// Sends snapshots to others at no more than so many bytes a second, all together; `None` for
+    /// no limit.
+    #[must_use]
+    pub fn with_move_rate(self, bytes_per_second: Option<u64>) -> Self {
+        Self {
+            snapshots: Throttle::new(bytes_per_second),
+            ..self
+        }
+    }
+
+    pub(super) fn snapshot_throttle(&self) -> Throttle {
+        self.snapshots.clone()
     }
 
     /// This node.

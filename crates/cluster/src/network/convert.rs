@@ -35,7 +35,7 @@ pub(crate) fn log_id_to_wire(log_id: &LogId<NodeId>) -> v1::LogId {
     }
 }
 
-fn log_id_from_wire(log_id: v1::LogId) -> LogId<NodeId> {
+pub(crate) fn log_id_from_wire(log_id: v1::LogId) -> LogId<NodeId> {
     LogId::new(
         CommittedLeaderId::new(log_id.term, log_id.node),
         log_id.index,

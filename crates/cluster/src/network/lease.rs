@@ -1,7 +1,7 @@
 //! Until when a leader may be sure that nobody else leads.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use openraft::{BasicNode, Membership, Vote};
@@ -13,22 +13,61 @@ use crate::NodeId;
 /// A follower that hears from its leader votes for nobody else for `election_max` (openraft's
 /// leader lease; at a restart the time starts anew). So as long as less than that has passed since
 /// a majority was *asked*, there is no other leader, and a read from this one is not stale.
+///
+/// Two things would break that, and are noted here before they happen: a follower that is asked to
+/// take over does not wait for its leader to fall silent, so it does not count any more; and this
+/// node itself may vote for another, which ends its own lease at once.
 #[derive(Clone, Default)]
 pub(crate) struct Lease {
-    answers: Arc<Mutex<HashMap<NodeId, Answer>>>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    answers: HashMap<NodeId, Answer>,
+    /// Who was asked to take over, and from which leader.
+    successors: HashMap<NodeId, Vote<NodeId>>,
+    /// The highest vote that this node has granted to another.
+    granted: Option<Vote<NodeId>>,
 }
 
 /// By which leader a follower was asked, and when.
 type Answer = (Vote<NodeId>, Instant);
 
 impl Lease {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A follower is about to be asked to take over from the leader of this vote: nothing that it
+    /// answers to this leader, before or after, says that there is no other.
+    pub(crate) fn hands_over(&self, successor: NodeId, vote: Vote<NodeId>) {
+        self.known().successors.insert(successor, vote);
+    }
+
+    /// This node is about to tell another that it has its vote.
+    pub(crate) fn grants(&self, vote: Vote<NodeId>) {
+        let mut known = self.known();
+        if known.granted.is_none_or(|granted| granted < vote) {
+            known.granted = Some(vote);
+        }
+    }
+
     /// A follower accepted what the leader of this vote sent it at `asked`.
     pub(crate) fn answered(&self, follower: NodeId, vote: Vote<NodeId>, asked: Instant) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = answers.entry(follower).or_insert((vote, asked));
+        let mut known = self.known();
+        let answer = known.answers.entry(follower).or_insert((vote, asked));
         if *answer < (vote, asked) {
             *answer = (vote, asked);
         }
+    }
+
+    /// Whether a follower was asked by the leader of this vote less than `length` ago, and has
+    /// answered.
+    pub(crate) fn follows(&self, follower: NodeId, vote: Vote<NodeId>, length: Duration) -> bool {
+        let known = self.known();
+        let answer = known.answers.get(&follower);
+        answer.is_some_and(|(of, asked)| *of == vote && asked.elapsed() < length)
     }
 
     /// Whether `own`, leader by this vote, asked a majority less than `length` ago.
@@ -39,12 +78,15 @@ impl Lease {
         membership: &Membership<NodeId, BasicNode>,
         length: Duration,
     ) -> bool {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known();
+        if known.granted.is_some_and(|granted| granted > vote) {
+            return false;
+        }
         let follows = |voter: &NodeId| {
+            let answer = known.answers.get(voter);
             *voter == own
-                || answers
-                    .get(voter)
-                    .is_some_and(|(of, asked)| *of == vote && asked.elapsed() < length)
+                || known.successors.get(voter) != Some(&vote)
+                    && answer.is_some_and(|(of, asked)| *of == vote && asked.elapsed() < length)
         };
         membership.get_joint_config().iter().all(|voters| {
             let following = voters.iter().filter(|voter| follows(voter)).count();
@@ -92,6 +134,29 @@ mod tests {
             !lease.is_held(1, vote, &members(&[1, 2, 3, 4]), LONG),
             "two of four"
         );
+    }
+
+    #[test]
+    fn a_follower_that_was_asked_to_take_over_holds_no_lease_for_the_leader_it_leaves() {
+        let (lease, vote) = (Lease::default(), Vote::new_committed(1, 1));
+        lease.answered(2, vote, Instant::now());
+        lease.hands_over(2, vote);
+        lease.answered(2, vote, Instant::now());
+        assert!(!lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
+        lease.answered(3, vote, Instant::now());
+        assert!(lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
+
+        let later = Vote::new_committed(5, 1);
+        lease.answered(2, later, Instant::now());
+        assert!(lease.is_held(1, later, &members(&[1, 2, 3]), LONG));
+    }
+
+    #[test]
+    fn a_leader_that_votes_for_another_has_lost_its_lease() {
+        let (lease, vote) = (Lease::default(), Vote::new_committed(1, 1));
+        lease.answered(2, vote, Instant::now());
+        lease.grants(Vote::new(2, 3));
+        assert!(!lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
     }
 
     #[test]

@@ -1,19 +1,24 @@
 //! How raft groups on different nodes reach each other.
 
 mod address_book;
+mod append;
 mod convert;
 mod lease;
 mod peer;
 mod snapshot_stream;
+mod throttle;
+mod transfers;
 
 pub use address_book::Network;
 pub(crate) use convert::{
-    append_request_from_wire, append_response_to_wire, vote_from_wire, vote_request_from_wire,
-    vote_response_to_wire, vote_to_wire,
+    append_request_from_wire, append_response_to_wire, log_id_from_wire, log_id_to_wire,
+    vote_from_wire, vote_request_from_wire, vote_response_to_wire, vote_to_wire,
 };
 pub(crate) use lease::Lease;
 pub(crate) use peer::{Peers, client as raft_client};
 pub(crate) use snapshot_stream::{CHUNK_BYTES, SnapshotSource};
+use throttle::Throttle;
+pub(crate) use transfers::Transfers;
 
 /// Messages between nodes are no larger; entries are kept far below.
 pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::error::{
     Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
@@ -18,21 +18,26 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 use vectra_wire::v1::raft_client::RaftClient;
 
+use super::append::{Append, Message};
 use super::convert::{
-    append_request_to_wire, append_response_from_wire, vote_from_wire, vote_request_to_wire,
-    vote_response_from_wire, vote_to_wire,
+    append_request_to_wire, vote_from_wire, vote_request_to_wire, vote_response_from_wire,
+    vote_to_wire,
 };
-use super::snapshot_stream::{SnapshotSource, stream_snapshot};
-use super::{Lease, MESSAGE_LIMIT, Network};
+use super::snapshot_stream::{Passage, SnapshotSource, stream_snapshot};
+use super::{Lease, MESSAGE_LIMIT, Network, Transfers};
 use crate::log::GroupConfig;
 use crate::{ClusterError, NodeId};
 use vectra_wire::v1;
+
+/// A receiver says within this time how much of a snapshot it has.
+const RESUME: Duration = Duration::from_secs(5);
 
 /// How a group's members call each other.
 pub(crate) struct Peers {
     pub(crate) network: Network,
     pub(crate) group: u64,
     pub(crate) lease: Lease,
+    pub(crate) transfers: Transfers,
 }
 
 /// One member of a group as this node calls it.
@@ -41,6 +46,9 @@ pub(crate) struct Peer<C> {
     group: u64,
     target: NodeId,
     lease: Lease,
+    transfers: Transfers,
+    /// The entries on their way, if any are.
+    under_way: Option<Append>,
     config: PhantomData<C>,
 }
 
@@ -58,12 +66,24 @@ where
             group: self.group,
             target,
             lease: self.lease.clone(),
+            transfers: self.transfers.clone(),
+            under_way: None,
             config: PhantomData,
         }
     }
 }
 
 impl<C: GroupConfig> Peer<C> {
+    fn message(&self, rpc: &AppendEntriesRequest<C>) -> Message {
+        Message {
+            vote: rpc.vote,
+            previous: rpc.prev_log_id,
+            last: rpc.entries.last().map(|entry| entry.log_id),
+            target: self.target,
+            request: append_request_to_wire(self.group, self.target, rpc),
+        }
+    }
+
     fn client(&self) -> Result<RaftClient<Channel>, Unreachable> {
         let channel = self
             .network
@@ -82,18 +102,34 @@ where
         rpc: AppendEntriesRequest<C>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, BasicNode, RaftError<NodeId>>> {
-        let asked = Instant::now();
-        let request = append_request_to_wire(self.group, self.target, &rpc);
-        let answer = self
-            .client()?
-            .append_entries(request)
-            .await
-            .map_err(unreachable)?;
-        let response = append_response_from_wire(answer.into_inner()).map_err(unreachable)?;
-        if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
-            self.lease.answered(self.target, rpc.vote, asked);
+        if rpc.entries.is_empty() {
+            return Append::send(self.client()?, self.message(&rpc), self.lease.clone())
+                .answer()
+                .await;
         }
-        Ok(response)
+        match &mut self.under_way {
+            Some(append) if append.leads_to(&rpc) => {
+                // They take longer than a heartbeat's time. The follower must not take that for
+                // silence, nor be sent the same entries again behind those.
+                let reminder = AppendEntriesRequest {
+                    vote: rpc.vote,
+                    prev_log_id: rpc.prev_log_id,
+                    entries: Vec::new(),
+                    leader_commit: None,
+                };
+                Append::send(self.client()?, self.message(&reminder), self.lease.clone());
+            }
+            _ => {
+                let append = Append::send(self.client()?, self.message(&rpc), self.lease.clone());
+                self.under_way = Some(append);
+            }
+        }
+        let Some(append) = &mut self.under_way else {
+            return Ok(AppendEntriesResponse::Success);
+        };
+        let answer = append.answer_to(&rpc).await;
+        self.under_way = None;
+        answer
     }
 
     async fn vote(
@@ -118,16 +154,33 @@ where
             .dedicated_channel(self.target)
             .map_err(|error| no_address(&error))?;
         let meta = serde_json::to_vec(&snapshot.meta).map_err(|error| NetworkError::new(&error))?;
-        let header = v1::SnapshotHeader {
+        let manifest = snapshot.snapshot.manifest();
+        let manifest = manifest.map_err(|reason| NetworkError::new(&AnyError::error(reason)))?;
+        let mut header = v1::SnapshotHeader {
             group: self.group,
             target: self.target,
             vote: Some(vote_to_wire(&vote)),
             meta: meta.into(),
+            manifest_crc32: crc32fast::hash(&manifest),
+            from: None,
         };
-        let parts = stream_snapshot(header, snapshot.snapshot);
+        let mut client = client(channel);
+        if !snapshot.snapshot.files().is_empty() {
+            let have = tokio::time::timeout(RESUME, client.resume_snapshot(header.clone())).await;
+            let have = have.map_err(|_| unreachable(Status::deadline_exceeded("no answer")))?;
+            header.from = have.map_err(unreachable)?.into_inner().have;
+        }
+        let total = snapshot.snapshot.files().iter().map(|(_, len)| len).sum();
+        let covers = snapshot.meta.last_log_id.map(|last| last.index);
+        self.transfers.begin(self.target, total, covers);
+        let passage = Passage {
+            to: self.target,
+            throttle: self.network.snapshot_throttle(),
+            transfers: self.transfers.clone(),
+        };
+        let parts = stream_snapshot(header, snapshot.snapshot, passage);
         let mut request = Request::new(parts);
         request.set_timeout(option.hard_ttl());
-        let mut client = client(channel);
         tokio::select! {
             closed = cancel => Err(closed.into()),
             answer = client.install_snapshot(request) => {
@@ -158,7 +211,7 @@ fn no_address(error: &ClusterError) -> Unreachable {
 }
 
 /// Every failure counts as the peer being away, so that it is tried again only after a pause.
-fn unreachable(status: Status) -> Unreachable {
+pub(super) fn unreachable(status: Status) -> Unreachable {
     Unreachable::new(&AnyError::error(format!(
         "{:?}: {}",
         status.code(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::balance::largest_odd;
 use super::{
     Collection, Coordinator, PlacementCommand, PlacementMap, PlacementOutcome, Shard, ShardNode,
 };
@@ -24,11 +25,13 @@ impl PlacementMap {
                 PlacementOutcome::Done
             }
             PlacementCommand::AnnounceNode { node, grpc, http } => {
+                let known = self.nodes.get(node);
                 let announced = ShardNode {
                     grpc: grpc.clone(),
                     http: http.clone(),
+                    draining: known.is_some_and(|known| known.draining),
                 };
-                if self.nodes.get(node) != Some(&announced) {
+                if known != Some(&announced) {
                     self.nodes.insert(*node, announced);
                     self.version += 1;
                 }
@@ -43,6 +46,14 @@ impl PlacementMap {
                 shards,
                 replicas,
             } => self.create_collection(name, *dimension, *shards, *replicas),
+            PlacementCommand::Drain { node, draining } => self.drain(*node, *draining),
+            PlacementCommand::NoteFounded { shard }
+            | PlacementCommand::BeginMove { shard, .. }
+            | PlacementCommand::FinishMove { shard, .. }
+            | PlacementCommand::GiveUpMove { shard, .. }
+            | PlacementCommand::LeaveAgain { shard, .. }
+            | PlacementCommand::ForgetReplica { shard, .. }
+            | PlacementCommand::PreferLeader { shard, .. } => self.change_shard(*shard, command),
         }
     }
 
@@ -74,26 +85,25 @@ impl PlacementMap {
                     .to_owned(),
             );
         }
-        if self.nodes.is_empty() {
-            return refused("no shard node has joined the cluster yet".to_owned());
+        let usable = self.nodes.values().filter(|node| !node.draining).count();
+        if usable == 0 {
+            return refused(
+                "no shard node has joined the cluster yet, or all are being drained".to_owned(),
+            );
         }
 
-        let copies = largest_odd(self.nodes.len().min(replicas as usize));
+        let copies = largest_odd(usable.min(replicas as usize));
         let mut ids = Vec::with_capacity(shards as usize);
         for (first, last) in equal_slices(shards) {
             let replicas = self.least_loaded_nodes(copies);
             self.last_shard += 1;
-            let shard = Shard {
-                collection: name.to_owned(),
-                first,
-                last,
-                replicas,
-            };
+            let shard = Shard::new(name, first, last, replicas);
             self.shards.insert(self.last_shard, shard);
             ids.push(self.last_shard);
         }
         let collection = Collection {
             dimension,
+            replicas,
             shards: ids,
         };
         self.collections.insert(name.to_owned(), collection.clone());
@@ -106,11 +116,12 @@ impl PlacementMap {
     fn least_loaded_nodes(&self, count: usize) -> Vec<NodeId> {
         let mut loads: BTreeMap<NodeId, Load> = self
             .nodes
-            .keys()
-            .map(|node| (*node, Load::default()))
+            .iter()
+            .filter(|(_, node)| !node.draining)
+            .map(|(node, _)| (*node, Load::default()))
             .collect();
         for (id, shard) in &self.shards {
-            for (position, replica) in shard.replicas.iter().enumerate() {
+            for (position, replica) in shard.wanted().iter().enumerate() {
                 if let Some(load) = loads.get_mut(replica) {
                     load.held += 1;
                     load.led += usize::from(position == 0);
@@ -139,12 +150,8 @@ struct Load {
     last_chosen: (ShardId, usize),
 }
 
-fn refused(reason: String) -> PlacementOutcome {
+pub(super) fn refused(reason: String) -> PlacementOutcome {
     PlacementOutcome::Refused { reason }
-}
-
-fn largest_odd(at_most: usize) -> usize {
-    at_most.saturating_sub(usize::from(at_most.is_multiple_of(2)))
 }
 
 /// Cuts all 64-bit hashes into ranges whose lengths differ by one at the most.

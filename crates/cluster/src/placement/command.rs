@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Collection;
-use crate::NodeId;
+use super::{Collection, MoveReason, Position};
+use crate::{NodeId, ShardId};
 
 /// One change of the placement map, as written to the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,8 +42,73 @@ pub enum PlacementCommand {
         /// How many shards, at least 1.
         shards: u32,
         /// How many replicas a shard is wanted to have; it gets the largest odd number that is
-        /// neither above this nor above the number of nodes.
+        /// neither above this nor above the number of nodes, and more as nodes join.
         replicas: u32,
+    },
+    /// The group of a shard has had a leader.
+    NoteFounded {
+        /// The shard.
+        shard: ShardId,
+    },
+    /// Starts to change the replicas of a shard; refused if they are no longer the ones expected.
+    BeginMove {
+        /// The shard.
+        shard: ShardId,
+        /// Its replicas now, in any order.
+        from: Vec<NodeId>,
+        /// Its replicas afterwards; the first should lead.
+        to: Vec<NodeId>,
+        /// Why.
+        reason: MoveReason,
+    },
+    /// The shard's group has the replicas that it was on its way to.
+    FinishMove {
+        /// The shard.
+        shard: ShardId,
+        /// [`super::Move::since`], so that another move is not finished by mistake.
+        since: u64,
+        /// The position in the shard's log at which its members are exactly these replicas.
+        as_of: Position,
+    },
+    /// Turns back: the shard is on its way to the replicas it came from.
+    GiveUpMove {
+        /// The shard.
+        shard: ShardId,
+        /// [`super::Move::since`].
+        since: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A node that has left a shard became a member again by a leader that did not know, and has
+    /// left once more.
+    LeaveAgain {
+        /// The shard.
+        shard: ShardId,
+        /// The node.
+        node: NodeId,
+        /// The position in the shard's log of a membership without it.
+        as_of: Position,
+    },
+    /// A node that has left a shard holds nothing of it any more.
+    ForgetReplica {
+        /// The shard.
+        shard: ShardId,
+        /// The node.
+        node: NodeId,
+    },
+    /// Says which replica of a shard should lead it.
+    PreferLeader {
+        /// The shard.
+        shard: ShardId,
+        /// One of its replicas.
+        node: NodeId,
+    },
+    /// Empties a node of its replicas, or no longer.
+    Drain {
+        /// A shard node.
+        node: NodeId,
+        /// Whether it is to be emptied.
+        draining: bool,
     },
 }
 

@@ -4,12 +4,24 @@
 //! coordinator that applies the same commands holds the same map.
 
 mod apply;
+mod balance;
+#[cfg(test)]
+mod balance_test;
 mod command;
 mod hash;
+mod leaders;
 mod map;
+mod moves;
+mod observed;
 #[cfg(test)]
 mod placement_test;
+mod progress;
 
 pub use command::{PlacementCommand, PlacementOutcome};
 pub use hash::hash;
-pub use map::{Collection, Coordinator, PlacementMap, Shard, ShardNode};
+pub use map::{
+    Collection, Coordinator, FailedMove, Move, MoveReason, PlacementMap, Position, Shard, ShardNode,
+};
+pub use observed::{
+    Limits, Observed, ObservedLeader, ObservedNode, ObservedReplica, ObservedShard,
+};

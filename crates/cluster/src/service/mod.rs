@@ -8,13 +8,14 @@ use openraft::Raft;
 use openraft::error::{Fatal, RaftError};
 use tonic::{Request, Response, Status, Streaming};
 use vectra_wire::v1;
+use vectra_wire::v1::append_entries_response::Outcome as AppendOutcome;
 use vectra_wire::v1::raft_server::{Raft as RaftRpc, RaftServer};
 
 use crate::group::Attempt;
 use crate::log::GroupConfig;
 use crate::network::{
     MESSAGE_LIMIT, PLACEMENT_GROUP, append_request_from_wire, append_response_to_wire,
-    vote_request_from_wire, vote_response_to_wire, vote_to_wire,
+    log_id_from_wire, vote_from_wire, vote_request_from_wire, vote_response_to_wire, vote_to_wire,
 };
 use crate::{NodeId, PlacementGroup, ShardGroup, ShardGroups};
 
@@ -80,13 +81,18 @@ impl RaftRpc for RaftService {
         let request = request.into_inner();
         self.check_target(request.target)?;
         if request.group == PLACEMENT_GROUP {
-            return append(&self.placement()?.raft, request).await;
+            let placement = self.placement()?;
+            placement.gate.heard();
+            return append(&placement.raft, request).await;
         }
-        append(
-            self.shard(request.group, Duration::ZERO).await?.raft(),
-            request,
-        )
-        .await
+        let group = self.shard(request.group, Duration::ZERO).await?;
+        group.gate().heard();
+        let answer = append(group.raft(), request).await?;
+        let is_refusal = matches!(answer.get_ref().outcome, Some(AppendOutcome::HigherVote(_)));
+        if group.taking_over().is_on() && !is_refusal {
+            return Err(Status::unavailable("this member is taking over"));
+        }
+        Ok(answer)
     }
 
     async fn vote(
@@ -98,11 +104,43 @@ impl RaftRpc for RaftService {
         if request.group == PLACEMENT_GROUP {
             return vote(&self.placement()?.raft, request).await;
         }
-        vote(
-            self.shard(request.group, VOTE_PATIENCE).await?.raft(),
-            request,
-        )
-        .await
+        let group = self.shard(request.group, VOTE_PATIENCE).await?;
+        let candidate = vote_from_wire(request.vote)?;
+        let answer = vote(group.raft(), request).await?;
+        if answer.get_ref().granted {
+            group.lease().grants(candidate);
+        }
+        Ok(answer)
+    }
+
+    async fn take_over(
+        &self,
+        request: Request<v1::TakeOverRequest>,
+    ) -> Result<Response<v1::TakeOverResponse>, Status> {
+        let request = request.into_inner();
+        self.check_target(request.target)?;
+        let group = self.shard(request.group, Duration::ZERO).await?;
+        let from = vote_from_wire(request.vote)?;
+        let last_log = request
+            .last_log
+            .ok_or_else(|| Status::invalid_argument("the last entry is missing"))?;
+        let begun =
+            group
+                .taking_over()
+                .begin(group.raft(), group.node(), from, log_id_from_wire(last_log));
+        let refused = begun.await.err();
+        Ok(Response::new(v1::TakeOverResponse { refused }))
+    }
+
+    async fn resume_snapshot(
+        &self,
+        request: Request<v1::SnapshotHeader>,
+    ) -> Result<Response<v1::ResumeResponse>, Status> {
+        let header = request.into_inner();
+        self.check_target(header.target)?;
+        let group = self.shard(header.group, Duration::ZERO).await?;
+        let have = receive_snapshot::position(&group, &header)?;
+        Ok(Response::new(v1::ResumeResponse { have }))
     }
 
     async fn install_snapshot(

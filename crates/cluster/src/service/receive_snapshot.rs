@@ -4,11 +4,12 @@ use bytes::Bytes;
 use openraft::{BasicNode, Raft, Snapshot, SnapshotMeta, Vote};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
-use vectra_store::{ReceivedSnapshot, SnapshotReceiver};
+use vectra_store::ReceivedSnapshot;
 use vectra_wire::v1;
 use vectra_wire::v1::snapshot_part::Part;
 
 use super::fatal;
+use crate::group::PartialSnapshot;
 use crate::log::GroupConfig;
 use crate::machine::{PlacementConfig, PlacementSnapshot, ShardSnapshot};
 use crate::network::vote_from_wire;
@@ -57,17 +58,29 @@ pub(super) async fn shard(
     if let Some(higher) = outvoted(group.raft(), vote).await? {
         return Ok(higher);
     }
-    let Ok(one_at_a_time) = group.receiving().clone().try_lock_owned() else {
-        return Err(Status::unavailable(
-            "another snapshot of this shard is being received",
-        ));
+    let Ok(mut partial) = group.receiving().clone().try_lock_owned() else {
+        return Err(busy());
     };
 
-    let receiver = group.shard().receive().map_err(|error| storage(&error))?;
+    let from = header.from.unwrap_or_default();
+    let held = position_of(partial.as_ref(), &header);
+    if held.unwrap_or_default() != from {
+        *partial = None;
+        return Err(Status::failed_precondition(
+            "what had come of this snapshot is there no more: send all of it",
+        ));
+    }
+    if held.is_none() {
+        // Removes first what came of another.
+        *partial = None;
+        let receiver = group.shard().receive().map_err(|error| storage(&error))?;
+        let of = identity(&header);
+        *partial = Some(PartialSnapshot { of, receiver });
+    }
     let (sender, received_parts) = mpsc::channel(4);
     // The writer keeps the guard, for it may outlive a call that is given up.
     let writing = tokio::task::spawn_blocking(move || {
-        write_to_disk(receiver, received_parts).map(|received| (received, one_at_a_time))
+        write_to_disk(&mut partial, received_parts).map(|received| (received, partial))
     });
     loop {
         let part = next(&mut parts).await?;
@@ -89,37 +102,76 @@ pub(super) async fn shard(
     Ok(response.map_err(|error| fatal(&error))?.vote)
 }
 
+/// How much of a snapshot is here from an attempt before.
+pub(super) fn position(
+    group: &ShardGroup,
+    header: &v1::SnapshotHeader,
+) -> Result<Option<v1::SnapshotPosition>, Status> {
+    let partial = group.receiving().try_lock().map_err(|_| busy())?;
+    Ok(position_of(partial.as_ref(), header))
+}
+
+fn position_of(
+    partial: Option<&PartialSnapshot>,
+    header: &v1::SnapshotHeader,
+) -> Option<v1::SnapshotPosition> {
+    let partial = partial.filter(|partial| partial.of == identity(header))?;
+    let (files, offset) = partial.receiver.position();
+    let files = u32::try_from(files).ok()?;
+    Some(v1::SnapshotPosition { files, offset })
+}
+
+fn identity(header: &v1::SnapshotHeader) -> (Bytes, u32) {
+    (header.meta.clone(), header.manifest_crc32)
+}
+
+fn busy() -> Status {
+    Status::unavailable("another snapshot of this shard is being received")
+}
+
+/// Writes what comes. If that ends too early, what has come stays for another attempt; if it is
+/// not sound, or the disk refuses, it goes.
 fn write_to_disk(
-    mut receiver: SnapshotReceiver,
+    partial: &mut Option<PartialSnapshot>,
     mut parts: mpsc::Receiver<Part>,
 ) -> Result<ReceivedSnapshot, Status> {
     while let Some(part) = parts.blocking_recv() {
-        match part {
-            Part::Header(_) => {
-                return Err(Status::invalid_argument("a snapshot has one header"));
-            }
-            Part::File(file) => {
-                receiver
-                    .begin_file(&file.name, file.length)
-                    .map_err(|error| storage(&error))?;
-            }
-            Part::Chunk(chunk) => {
-                let data = checked(chunk.data, chunk.crc32)?;
-                receiver.write(&data).map_err(|error| storage(&error))?;
-            }
-            Part::End(end) => {
-                let manifest = checked(end.manifest, end.crc32)?;
-                return receiver.finish(&manifest).map_err(|error| storage(&error));
-            }
+        if let Part::End(end) = part {
+            let manifest = checked(end.manifest, end.crc32)?;
+            let whole = partial.take().ok_or_else(ended_early)?;
+            let received = whole.receiver.finish(&manifest);
+            return received.map_err(|error| storage(&error));
+        }
+        if let Err(status) = write_part(partial, part) {
+            *partial = None;
+            return Err(status);
         }
     }
-    Err(Status::aborted("the snapshot ended before its end"))
+    Err(ended_early())
+}
+
+fn write_part(partial: &mut Option<PartialSnapshot>, part: Part) -> Result<(), Status> {
+    let receiver = &mut partial.as_mut().ok_or_else(ended_early)?.receiver;
+    let written = match part {
+        Part::Header(_) | Part::End(_) => {
+            return Err(Status::invalid_argument(
+                "a snapshot has one header, one end",
+            ));
+        }
+        Part::File(file) => receiver.begin_file(&file.name, file.length),
+        Part::Chunk(chunk) => receiver.write(&checked(chunk.data, chunk.crc32)?),
+    };
+    written.map_err(|error| storage(&error))
+}
+
+fn ended_early() -> Status {
+    Status::aborted("the snapshot ended before its end")
 }
 
 async fn next(parts: &mut Parts) -> Result<Part, Status> {
     match parts.message().await?.and_then(|message| message.part) {
         Some(part) => Ok(part),
-        None => Err(Status::aborted("the snapshot ended before its end")),
+        None => Err(ended_early()),
     }
 }
 

@@ -127,20 +127,18 @@ pub fn map_of(nodes: &[(NodeId, SocketAddr)]) -> PlacementMap {
             placement::ShardNode {
                 grpc: address.to_string(),
                 http: None,
+                draining: false,
             },
         );
     }
-    let shard = placement::Shard {
-        collection: "default".to_owned(),
-        first: 0,
-        last: u64::MAX,
-        replicas: nodes.iter().map(|(node, _)| *node).collect(),
-    };
+    let replicas = nodes.iter().map(|(node, _)| *node).collect();
+    let shard = placement::Shard::new("default", 0, u64::MAX, replicas);
     map.shards.insert(SHARD, shard);
     map.collections.insert(
         "default".to_owned(),
         placement::Collection {
             dimension: DIMENSION,
+            replicas: 3,
             shards: vec![SHARD],
         },
     );

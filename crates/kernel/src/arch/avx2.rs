@@ -1,89 +1,135 @@
-//! One block × up to 2 queries at a time: codes widened to 16 bits, multiplied and added in pairs.
-//! VPMADDUBSW would save the widening, but its 16-bit sums saturate.
+//! Codes widened to 16 bits, multiplied and added in pairs: two sums to a row, side by side, which
+//! are added up at the end. VPMADDUBSW would save the widening, but its 16-bit sums saturate.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm_set1_epi32, _mm256_add_epi32, _mm256_cvtepi8_epi16,
-    _mm256_cvtepu8_epi16, _mm256_hadd_epi32, _mm256_madd_epi16, _mm256_permute4x64_epi64,
-    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_storeu_si256,
+    __m128i, __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_set1_epi32, _mm256_add_epi32,
+    _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16,
+    _mm256_hadd_epi32, _mm256_madd_epi16, _mm256_movemask_ps, _mm256_permute4x64_epi64,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sll_epi32, _mm256_storeu_si256,
 };
+use std::ops::Range;
 
-use super::Hits;
-use crate::blocks::{BLOCK_ROWS, LINE_BYTES};
-use crate::pack::{Floors, PACK_QUERIES, Pack};
+use super::lanes::Lanes;
+use super::scan_lines::Scan;
+use super::stages::{self, Survivors};
+use super::{BlockSums, Hit};
+use crate::blocks::Line;
+use crate::pack::Pack;
+
+/// Four rows to a register, two sums to a row.
+#[derive(Clone, Copy)]
+struct Rows([__m256i; 4]);
+
+impl Rows {
+    /// One sum to a row.
+    #[inline(always)]
+    unsafe fn in_order(self) -> [__m256i; 2] {
+        let [a, b, c, d] = self.0;
+        // SAFETY: the CPU has the instructions, by the caller's word.
+        [(a, b), (c, d)].map(|(first, second)| unsafe {
+            // Adding neighbours leaves rows 0 1, 4 5, 2 3, 6 7.
+            _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(first, second))
+        })
+    }
+}
+
+// SAFETY: every method is inlined into `find` or `score`, which enable the instructions.
+unsafe impl Lanes for Rows {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the CPU has the instructions, by the caller's word.
+        Self([unsafe { _mm256_setzero_si256() }; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, sums: &mut BlockSums) {
+        // SAFETY: half of the sums are 32 bytes, as the register is; it needs no alignment.
+        unsafe {
+            let [low, high] = self.in_order();
+            let first = sums.as_mut_ptr().cast::<__m256i>();
+            _mm256_storeu_si256(first, low);
+            _mm256_storeu_si256(first.add(1), high);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn reaching(self, threshold: i32) -> u16 {
+        // SAFETY: the CPU has the instructions, by the caller's word.
+        unsafe {
+            let threshold = _mm256_set1_epi32(threshold);
+            let [low, high] = self.in_order().map(|half| {
+                let below = _mm256_cmpgt_epi32(threshold, half);
+                _mm256_movemask_ps(_mm256_castsi256_ps(below))
+            });
+            !(low | high << 8) as u16
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn shift(self, bits: u32) -> Self {
+        // SAFETY: the CPU has the instructions, by the caller's word.
+        unsafe {
+            let bits = _mm_cvtsi32_si128(bits.cast_signed());
+            Self(self.0.map(|four| _mm256_sll_epi32(four, bits)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(self, line: &Line, word: i32) -> Self {
+        let mut sums = self.0;
+        // SAFETY: a line is four times 16 bytes, and the loads need no alignment.
+        unsafe {
+            let codes = _mm256_cvtepi8_epi16(_mm_set1_epi32(word));
+            let first = line.as_ptr().cast::<__m128i>();
+            for (four, sum) in sums.iter_mut().enumerate() {
+                let bytes = _mm_loadu_si128(first.add(four));
+                let products = _mm256_madd_epi16(_mm256_cvtepu8_epi16(bytes), codes);
+                *sum = _mm256_add_epi32(*sum, products);
+            }
+        }
+        Self(sums)
+    }
+}
 
 /// See [`Find`](super::Find).
 #[target_feature(enable = "avx2")]
 pub(super) fn find(
-    blocks: &[u8],
+    scan: &Scan<'_>,
     pack: &Pack,
-    floors: &Floors,
-    from: usize,
-    hits: &mut Hits,
-) -> Option<usize> {
-    let starts = pack.starts(floors);
-    let blocks = blocks.chunks_exact(pack.groups() * LINE_BYTES);
-    for (number, block) in blocks.enumerate().skip(from) {
-        let mut query = 0;
-        while query < pack.count() {
-            if query + 2 <= pack.count() {
-                score::<2>(block, number, pack, query, &starts, hits);
-                query += 2;
-            } else {
-                score::<1>(block, number, pack, query, &starts, hits);
-                query += 1;
-            }
-        }
-        if hits.are_enough(pack) {
-            return Some(number + 1);
-        }
-    }
-    None
+    blocks: Range<usize>,
+    survivors: &mut Survivors,
+    hits: &mut Vec<Hit>,
+) {
+    let first_block = blocks.start;
+    let left = match pack.width() {
+        1 => first_stage::<1>(scan, pack, blocks, survivors),
+        _ => first_stage::<2>(scan, pack, blocks, survivors),
+    };
+    // SAFETY: this function enables the instructions.
+    unsafe { stages::further_stages::<Rows>(scan, pack, first_block, left, survivors, hits) };
 }
 
-/// Notes the rows of a block that reach the floor of QUERIES queries from the `first` on.
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "avx2")]
-fn score<const QUERIES: usize>(
-    block: &[u8],
-    number: usize,
+fn first_stage<const QUERIES: usize>(
+    scan: &Scan<'_>,
     pack: &Pack,
-    first: usize,
-    starts: &[i32; PACK_QUERIES],
-    hits: &mut Hits,
+    blocks: Range<usize>,
+    survivors: &mut Survivors,
+) -> usize {
+    // SAFETY: this function enables the instructions.
+    unsafe { stages::first_stage::<Rows, 1, QUERIES>(scan, pack, blocks, survivors) }
+}
+
+/// See [`Score`](super::Score).
+#[target_feature(enable = "avx2")]
+pub(super) fn score(
+    scan: &Scan<'_>,
+    words: &[i32],
+    blocks: Range<usize>,
+    stages: usize,
+    sums: &mut Vec<BlockSums>,
 ) {
-    /// Four rows of a line, 16 bytes, fill a register once widened.
-    const QUARTERS: usize = 4;
-    const QUARTER_BYTES: usize = LINE_BYTES / QUARTERS;
-
-    let mut sums = [[_mm256_setzero_si256(); QUARTERS]; QUERIES];
-    let words = pack.words().chunks_exact(pack.width());
-    for (line, words) in block.as_chunks::<LINE_BYTES>().0.iter().zip(words) {
-        let mut widened = [_mm256_setzero_si256(); QUARTERS];
-        for (quarter, widened) in widened.iter_mut().enumerate() {
-            let bytes = &line[quarter * QUARTER_BYTES..][..QUARTER_BYTES];
-            // SAFETY: the slice is 16 bytes long, and the load needs no alignment.
-            let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>()) };
-            *widened = _mm256_cvtepu8_epi16(bytes);
-        }
-        for (sums, &word) in sums.iter_mut().zip(&words[first..first + QUERIES]) {
-            let codes = _mm256_cvtepi8_epi16(_mm_set1_epi32(word));
-            for (sum, &widened) in sums.iter_mut().zip(&widened) {
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(widened, codes));
-            }
-        }
-    }
-
-    for (query, sums) in (first..).zip(&sums) {
-        let mut excess = [0i32; BLOCK_ROWS];
-        for (half, pair) in sums.as_chunks::<2>().0.iter().enumerate() {
-            // Each row has two sums side by side. Adding neighbours leaves rows 0 1, 4 5, 2 3, 6 7.
-            let added = _mm256_hadd_epi32(pair[0], pair[1]);
-            let in_order = _mm256_permute4x64_epi64::<0b11_01_10_00>(added);
-            let from_floor = _mm256_add_epi32(in_order, _mm256_set1_epi32(starts[query]));
-            let rows = &mut excess[half * BLOCK_ROWS / 2..][..BLOCK_ROWS / 2];
-            // SAFETY: the slice is 8 integers long, the register's 32 bytes.
-            unsafe { _mm256_storeu_si256(rows.as_mut_ptr().cast::<__m256i>(), from_floor) };
-        }
-        hits.note_reached(number, query, &excess);
-    }
+    // SAFETY: this function enables the instructions.
+    unsafe { stages::score::<Rows>(scan, words, blocks, stages, sums) }
 }

@@ -7,151 +7,140 @@
 //! multiplications, so that even main memory keeps up with them.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi32, _mm512_cmpge_epi32_mask, _mm512_dpbusd_epi32, _mm512_loadu_si512,
-    _mm512_max_epi32, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
+    __m512i, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch, _mm512_add_epi32,
+    _mm512_cmpge_epi32_mask, _mm512_cvttps_epi32, _mm512_dpbusd_epi32, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_maskz_compress_epi32, _mm512_mul_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_si512, _mm512_sll_epi32, _mm512_storeu_si512,
+    _mm512_sub_ps, _mm512_test_epi16_mask,
 };
+use std::ops::Range;
 
-use super::Hits;
-use crate::blocks::{BLOCK_ROWS, LINE_BYTES};
-use crate::pack::{Floors, Pack};
+use super::lanes::Lanes;
+use super::scan_lines::Scan;
+use super::stages::{self, Survivors};
+use super::{BlockSums, Hit};
+use crate::blocks::Line;
+use crate::pack::{PLACES, Pack};
+
+#[derive(Clone, Copy)]
+struct Rows(__m512i);
+
+// SAFETY: every method is inlined into `find` or `score`, which enable the instructions.
+unsafe impl Lanes for Rows {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the CPU has the instructions, by the caller's word.
+        Self(unsafe { _mm512_setzero_si512() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, sums: &mut BlockSums) {
+        // SAFETY: 16 integers are 64 bytes, as the register is, and the store needs no alignment.
+        unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), self.0) };
+    }
+
+    #[inline(always)]
+    unsafe fn reaching(self, threshold: i32) -> u16 {
+        // SAFETY: the CPU has the instructions, by the caller's word.
+        unsafe { _mm512_cmpge_epi32_mask(self.0, _mm512_set1_epi32(threshold)) }
+    }
+
+    #[inline(always)]
+    unsafe fn shift(self, bits: u32) -> Self {
+        // SAFETY: the CPU has the instructions, by the caller's word.
+        Self(unsafe { _mm512_sll_epi32(self.0, _mm_cvtsi32_si128(bits.cast_signed())) })
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(self, line: &Line, word: i32) -> Self {
+        // SAFETY: a line is 64 bytes long, as the register is, and the load needs no alignment.
+        unsafe {
+            let line = _mm512_loadu_si512(line.as_ptr().cast());
+            Self(_mm512_dpbusd_epi32(self.0, line, _mm512_set1_epi32(word)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn thresholds(base: &[f32; 16], slope: &[f32; 16], tail: f32) -> BlockSums {
+        // SAFETY: 16 numbers are 64 bytes, as the register is, and loads and stores need no alignment.
+        unsafe {
+            let product = _mm512_mul_ps(_mm512_loadu_ps(slope.as_ptr()), _mm512_set1_ps(tail));
+            let exact = _mm512_sub_ps(_mm512_loadu_ps(base.as_ptr()), product);
+            let mut thresholds = [0; 16];
+            _mm512_storeu_si512(thresholds.as_mut_ptr().cast(), _mm512_cvttps_epi32(exact));
+            thresholds
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn number_alive(reaching: &[u16; PLACES], first: u32, numbers: *mut u32) -> usize {
+        // SAFETY: 32 numbers of 16 bits fill a register, of 32 bits two; there is room for both, and
+        // nothing here needs alignment.
+        unsafe {
+            let rows = _mm512_loadu_si512(reaching.as_ptr().cast());
+            let alive = _mm512_test_epi16_mask(rows, rows);
+            let counting = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let low = _mm512_add_epi32(counting, _mm512_set1_epi32(first.cast_signed()));
+            let high = _mm512_add_epi32(low, _mm512_set1_epi32(16));
+            let (low_alive, high_alive) = (alive as u16, (alive >> 16) as u16);
+            let low = _mm512_maskz_compress_epi32(low_alive, low);
+            _mm512_storeu_si512(numbers.cast(), low);
+            let high = _mm512_maskz_compress_epi32(high_alive, high);
+            let low_count = low_alive.count_ones() as usize;
+            _mm512_storeu_si512(numbers.add(low_count).cast(), high);
+            low_count + high_alive.count_ones() as usize
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(line: *const Line) {
+        // SAFETY: a hint; it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+}
 
 /// See [`Find`](super::Find).
-#[target_feature(enable = "avx512f,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
 pub(super) fn find(
-    blocks: &[u8],
+    scan: &Scan<'_>,
     pack: &Pack,
-    floors: &Floors,
-    from: usize,
-    hits: &mut Hits,
-) -> Option<usize> {
-    match pack.width() {
-        1 => find_alone(blocks, pack, floors, from, hits),
-        4 => find_together::<4>(blocks, pack, floors, from, hits),
-        8 => find_together::<8>(blocks, pack, floors, from, hits),
-        16 => find_together::<16>(blocks, pack, floors, from, hits),
-        _ => find_together::<24>(blocks, pack, floors, from, hits),
-    }
+    blocks: Range<usize>,
+    survivors: &mut Survivors,
+    hits: &mut Vec<Hit>,
+) {
+    let first_block = blocks.start;
+    let left = match pack.width() {
+        1 => first_stage::<4, 1>(scan, pack, blocks, survivors),
+        4 => first_stage::<4, 4>(scan, pack, blocks, survivors),
+        8 => first_stage::<2, 8>(scan, pack, blocks, survivors),
+        16 => first_stage::<3, 8>(scan, pack, blocks, survivors),
+        _ => first_stage::<1, 24>(scan, pack, blocks, survivors),
+    };
+    // SAFETY: this function enables the instructions.
+    unsafe { stages::further_stages::<Rows>(scan, pack, first_block, left, survivors, hits) };
 }
 
-#[target_feature(enable = "avx512f,avx512vnni")]
-fn find_together<const QUERIES: usize>(
-    blocks: &[u8],
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
+fn first_stage<const BLOCKS: usize, const QUERIES: usize>(
+    scan: &Scan<'_>,
     pack: &Pack,
-    floors: &Floors,
-    from: usize,
-    hits: &mut Hits,
-) -> Option<usize> {
-    let (words, rest) = pack.words().as_chunks::<QUERIES>();
-    assert!(
-        rest.is_empty() && words.len() == pack.groups(),
-        "a pack of another width"
-    );
-    let zero = _mm512_setzero_si512();
-    let starts = pack.starts(floors);
-    let mut excess = [[0; BLOCK_ROWS]; QUERIES];
-    let blocks = blocks.chunks_exact(words.len() * LINE_BYTES);
-    for (number, block) in blocks.enumerate().skip(from) {
-        let mut sums = [zero; QUERIES];
-        for (sum, &start) in sums.iter_mut().zip(&starts) {
-            *sum = _mm512_set1_epi32(start);
-        }
-        for (line, words) in block.as_chunks::<LINE_BYTES>().0.iter().zip(words) {
-            let line = load(line);
-            for (sum, &word) in sums.iter_mut().zip(words) {
-                *sum = _mm512_dpbusd_epi32(*sum, line, _mm512_set1_epi32(word));
-            }
-        }
-
-        let mut highest = sums[0];
-        for &sum in &sums {
-            highest = _mm512_max_epi32(highest, sum);
-        }
-        if _mm512_cmpge_epi32_mask(highest, zero) == 0 {
-            continue;
-        }
-        // By way of memory, so that the sums themselves can stay in registers.
-        let mut reached = 0u32;
-        for (query, (excess, &sum)) in excess.iter_mut().zip(&sums).enumerate() {
-            store(excess, sum);
-            let any = _mm512_cmpge_epi32_mask(sum, zero) != 0;
-            reached |= u32::from(any) << query;
-        }
-        while reached != 0 {
-            let query = reached.trailing_zeros() as usize;
-            note(hits, number, query, &excess[query]);
-            reached &= reached - 1;
-        }
-        if hits.are_enough(pack) {
-            return Some(number + 1);
-        }
-    }
-    None
+    blocks: Range<usize>,
+    survivors: &mut Survivors,
+) -> usize {
+    // SAFETY: this function enables the instructions.
+    unsafe { stages::first_stage::<Rows, BLOCKS, QUERIES>(scan, pack, blocks, survivors) }
 }
 
-/// For one query, with four sums per row, so that no multiplication waits for the one before it.
-#[target_feature(enable = "avx512f,avx512vnni")]
-fn find_alone(
-    blocks: &[u8],
-    pack: &Pack,
-    floors: &Floors,
-    from: usize,
-    hits: &mut Hits,
-) -> Option<usize> {
-    const STRANDS: usize = 4;
-
-    assert_eq!(pack.words().len(), pack.groups(), "a pack of another width");
-    let (words, last_words) = pack.words().as_chunks::<STRANDS>();
-    let zero = _mm512_setzero_si512();
-    let start = _mm512_set1_epi32(pack.starts(floors)[0]);
-    let blocks = blocks.chunks_exact(pack.groups() * LINE_BYTES);
-    for (number, block) in blocks.enumerate().skip(from) {
-        let (lines, last_lines) = block.as_chunks::<LINE_BYTES>().0.as_chunks::<STRANDS>();
-        let mut sums = [start, zero, zero, zero];
-        for (lines, words) in lines.iter().zip(words) {
-            for ((sum, line), &word) in sums.iter_mut().zip(lines).zip(words) {
-                *sum = _mm512_dpbusd_epi32(*sum, load(line), _mm512_set1_epi32(word));
-            }
-        }
-        for ((sum, line), &word) in sums.iter_mut().zip(last_lines).zip(last_words) {
-            *sum = _mm512_dpbusd_epi32(*sum, load(line), _mm512_set1_epi32(word));
-        }
-        let [a, b, c, d] = sums;
-        let sum = _mm512_add_epi32(_mm512_add_epi32(a, b), _mm512_add_epi32(c, d));
-        if _mm512_cmpge_epi32_mask(sum, zero) == 0 {
-            continue;
-        }
-        let mut excess = [0; BLOCK_ROWS];
-        store(&mut excess, sum);
-        note(hits, number, 0, &excess);
-        if hits.are_enough(pack) {
-            return Some(number + 1);
-        }
-    }
-    None
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(line: &[u8; LINE_BYTES]) -> __m512i {
-    // SAFETY: a line is 64 bytes long, as the register is, and the load needs no alignment.
-    unsafe { _mm512_loadu_si512(line.as_ptr().cast::<__m512i>()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn store(excess: &mut [i32; BLOCK_ROWS], sum: __m512i) {
-    // SAFETY: 16 integers are 64 bytes long, as the register is, and the store needs no alignment.
-    unsafe { _mm512_storeu_si512(excess.as_mut_ptr().cast::<__m512i>(), sum) }
-}
-
-/// Notes the rows of a block whose excess is not negative.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn note(hits: &mut Hits, block: usize, query: usize, excess: &[i32; BLOCK_ROWS]) {
-    // SAFETY: 16 integers are 64 bytes long, as the register is, and the load needs no alignment.
-    let sum = unsafe { _mm512_loadu_si512(excess.as_ptr().cast::<__m512i>()) };
-    let mask = _mm512_cmpge_epi32_mask(sum, _mm512_setzero_si512());
-    if mask != 0 {
-        hits.note(block, query, mask, excess);
-    }
+/// See [`Score`](super::Score).
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")]
+pub(super) fn score(
+    scan: &Scan<'_>,
+    words: &[i32],
+    blocks: Range<usize>,
+    stages: usize,
+    sums: &mut Vec<BlockSums>,
+) {
+    // SAFETY: this function enables the instructions.
+    unsafe { stages::score::<Rows>(scan, words, blocks, stages, sums) }
 }

@@ -6,83 +6,58 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod avx512_vnni;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx_vnni;
+#[allow(unsafe_code)]
+mod lanes;
+#[allow(unsafe_code)]
 mod portable;
+#[allow(unsafe_code)]
+mod rotate;
+mod scan_lines;
+#[allow(unsafe_code)]
 mod simsimd;
+#[allow(unsafe_code)]
+mod stages;
 
-use crate::blocks::{BLOCK_ROWS, LINE_BYTES};
-use crate::pack::{Floors, PACK_QUERIES, Pack};
+pub(crate) use rotate::{RUN as ROTATE_RUN, rotate};
+pub(crate) use scan_lines::Scan;
+pub(crate) use stages::Survivors;
 
-/// A row that reached the floor of a query.
-#[derive(Clone, Copy)]
+use crate::blocks::BLOCK_ROWS;
+use crate::pack::Pack;
+
+/// A row that may matter to a query of a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hit {
     /// Which of the pack.
     pub(crate) query: usize,
-    /// Counted from the first row of the blocks; may be one that only fills the last block.
+    /// Counted from the first row of the segment; may be one that only fills the last block.
     pub(crate) row: usize,
-    /// Score − floor.
-    pub(crate) excess: i32,
+    /// The sum of products with the query's coarse codes, shifts included, and what stored bytes add.
+    pub(crate) coarse: i64,
+    /// With its fine codes.
+    pub(crate) fine: i64,
 }
 
-/// The rows that a kernel found.
-pub(crate) struct Hits(Vec<Hit>);
+/// Sums of the 16 rows of a block.
+pub(crate) type BlockSums = [i32; BLOCK_ROWS];
 
-impl Hits {
-    /// A kernel stops at so many per query, since they may raise the floors.
-    const ENOUGH_EACH: usize = 8;
-
-    pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(
-            (Self::ENOUGH_EACH + BLOCK_ROWS) * PACK_QUERIES,
-        ))
-    }
-
-    /// Takes out what was found; of each query, lower rows first.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Hit> {
-        self.0.drain(..)
-    }
-
-    /// Writes down the rows of a block in a mask, row 0 in its lowest bit.
-    #[inline]
-    fn note(&mut self, block: usize, query: usize, mask: u16, excess: &[i32; BLOCK_ROWS]) {
-        let mut mask = mask;
-        while mask != 0 {
-            let row = mask.trailing_zeros() as usize % BLOCK_ROWS;
-            self.0.push(Hit {
-                query,
-                row: block * BLOCK_ROWS + row,
-                excess: excess[row],
-            });
-            mask &= mask - 1;
-        }
-    }
-
-    /// The same, of the rows whose excess is not negative.
-    #[inline(always)]
-    fn note_reached(&mut self, block: usize, query: usize, excess: &[i32; BLOCK_ROWS]) {
-        let mut mask = 0;
-        for (row, &excess) in excess.iter().enumerate() {
-            mask |= u16::from(excess >= 0) << row;
-        }
-        self.note(block, query, mask, excess);
-    }
-
-    fn are_enough(&self, pack: &Pack) -> bool {
-        self.0.len() >= Self::ENOUGH_EACH * pack.count()
-    }
-}
-
-/// Notes the rows that reach the floor of their query, from a block of the slice on, until there are
-/// enough hits; then returns the block to go on from, or `None` at the end.
+/// Appends the rows of some blocks that may matter to a query of the pack, stage by stage.
 ///
-/// Its caller guarantees that the CPU has the instructions, and that the slice is whole blocks of
-/// the pack's groups.
-type Find = unsafe fn(&[u8], &Pack, &Floors, usize, &mut Hits) -> Option<usize>;
+/// Its caller guarantees that the CPU has the instructions.
+type Find = unsafe fn(&Scan<'_>, &Pack, std::ops::Range<usize>, &mut Survivors, &mut Vec<Hit>);
+
+/// The sums of rows up to the end of a number of stages with one query, for some blocks.
+type Score = unsafe fn(&Scan<'_>, &[i32], std::ops::Range<usize>, usize, &mut Vec<BlockSums>);
 
 /// One way to scan. Values exist only for instructions that this CPU has.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel {
     name: &'static str,
     find: Find,
+    score: Score,
 }
 
 impl Kernel {
@@ -90,23 +65,33 @@ impl Kernel {
         self.name
     }
 
-    /// Looks for hits from a block of the slice on; returns the block to go on from, `None` at the end.
+    /// Appends the rows of some blocks that may matter to a query of the pack.
     #[allow(unsafe_code)]
     pub(crate) fn find(
         &self,
-        blocks: &[u8],
+        scan: &Scan<'_>,
         pack: &Pack,
-        floors: &Floors,
-        from: usize,
-        hits: &mut Hits,
-    ) -> Option<usize> {
-        assert!(
-            blocks.len().is_multiple_of(pack.groups() * LINE_BYTES),
-            "codes that are not whole blocks of the pack's dimension"
-        );
-        // SAFETY: `available` makes a kernel only after it saw that the CPU has its instructions;
-        // the blocks are whole, as just checked.
-        unsafe { (self.find)(blocks, pack, floors, from, hits) }
+        blocks: std::ops::Range<usize>,
+        survivors: &mut Survivors,
+        hits: &mut Vec<Hit>,
+    ) {
+        // SAFETY: a kernel is made only where the CPU has its instructions.
+        unsafe { (self.find)(scan, pack, blocks, survivors, hits) }
+    }
+
+    /// Appends, block by block, the sums of rows with one query's words, up to the end of so many stages:
+    /// shifts included, and what stored bytes add.
+    #[allow(unsafe_code)]
+    pub(crate) fn score(
+        &self,
+        scan: &Scan<'_>,
+        words: &[i32],
+        blocks: std::ops::Range<usize>,
+        stages: usize,
+        sums: &mut Vec<BlockSums>,
+    ) {
+        // SAFETY: a kernel is made only where the CPU has its instructions.
+        unsafe { (self.score)(scan, words, blocks, stages, sums) }
     }
 }
 
@@ -115,16 +100,38 @@ pub(crate) fn available() -> Vec<Kernel> {
     let mut kernels = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+        let has_avx512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
+        let has_avx2 = is_x86_feature_detected!("avx2");
+        if has_avx512 {
             kernels.push(Kernel {
                 name: "avx512-vnni",
                 find: avx512_vnni::find,
+                score: avx512_vnni::score,
             });
         }
-        if is_x86_feature_detected!("avx2") {
+        if has_avx2 && is_x86_feature_detected!("avxvnni") {
+            kernels.push(Kernel {
+                name: "avx-vnni",
+                find: avx_vnni::find,
+                score: avx_vnni::score,
+            });
+        }
+        if has_avx2 && has_avx512 {
+            kernels.push(Kernel {
+                name: "avx512vl-vnni",
+                find: avx_vnni::find_vl,
+                score: avx_vnni::score_vl,
+            });
+        }
+        if has_avx2 {
             kernels.push(Kernel {
                 name: "avx2",
                 find: avx2::find,
+                score: avx2::score,
             });
         }
     }
@@ -137,34 +144,12 @@ pub(crate) fn available() -> Vec<Kernel> {
     kernels.push(Kernel {
         name,
         find: simsimd::find,
+        score: simsimd::score,
     });
     kernels.push(Kernel {
         name: portable::NAME,
         find: portable::find,
+        score: portable::score,
     });
     kernels
-}
-
-/// Block by block, for kernels in plain Rust: `score` writes score − floor for each query and row of
-/// one block.
-fn find_by_block(
-    blocks: &[u8],
-    pack: &Pack,
-    from: usize,
-    hits: &mut Hits,
-    mut score: impl FnMut(&[u8], &mut [[i32; BLOCK_ROWS]]),
-) -> Option<usize> {
-    let mut excess = [[0; BLOCK_ROWS]; PACK_QUERIES];
-    let excess = &mut excess[..pack.count()];
-    let blocks = blocks.chunks_exact(pack.groups() * LINE_BYTES);
-    for (number, block) in blocks.enumerate().skip(from) {
-        score(block, excess);
-        for (query, excess) in excess.iter().enumerate() {
-            hits.note_reached(number, query, excess);
-        }
-        if hits.are_enough(pack) {
-            return Some(number + 1);
-        }
-    }
-    None
 }

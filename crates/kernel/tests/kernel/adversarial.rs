@@ -134,7 +134,7 @@ fn assemble(rows: Vec<FreshRow>, query: (Vec<f64>, f64, bool), scales: &[f64]) -
 }
 
 /// Scaled into the finite float32, and not zero.
-fn valid(values: &[f64], scale: f64) -> Vec<f32> {
+pub(crate) fn valid(values: &[f64], scale: f64) -> Vec<f32> {
     let finite =
         |value: &f64| (value * scale).clamp(-f64::from(f32::MAX), f64::from(f32::MAX)) as f32;
     let mut values: Vec<f32> = values.iter().map(finite).collect();

@@ -1,27 +1,58 @@
-//! A proven search, put together from the kernel's pieces the way a shard node does it.
+//! A proven search, put together from the kernel's pieces as its first page says.
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use vectra_kernel::{FoldedQuery, QuantizedRows, Query, TopRows, scan_above, scan_top};
+use vectra_kernel::{FoldedQuery, Query, TopRows, probe, scan_above, scan_top};
+
+use crate::laid_out::{LaidOut, Layout};
 
 /// Rows quantised together; global row numbers start at `first`.
 pub(crate) struct Segment<'a> {
-    pub(crate) first: u32,
-    pub(crate) vectors: &'a [f32],
-    pub(crate) quantized: QuantizedRows,
+    first: u32,
+    rows: LaidOut<'a>,
 }
 
 /// Cuts rows into segments of at most so many.
-pub(crate) fn segments(dimension: usize, rows: &[f32], rows_each: usize) -> Vec<Segment<'_>> {
+pub(crate) fn segments(
+    layout: Layout,
+    dimension: usize,
+    rows: &[f32],
+    rows_each: usize,
+) -> Vec<Segment<'_>> {
     let parts = rows.chunks(dimension * rows_each).enumerate();
     parts
         .map(|(part, vectors)| Segment {
             first: (part * rows_each) as u32,
-            vectors,
-            quantized: QuantizedRows::quantize(dimension, vectors),
+            rows: LaidOut::new(layout, dimension, vectors),
         })
         .collect()
+}
+
+impl Segment<'_> {
+    pub(crate) fn is_in_stages(&self) -> bool {
+        self.rows.is_in_stages()
+    }
+
+    fn global(&self, row: u32) -> u32 {
+        self.first + self.rows.number(row)
+    }
+
+    /// Two stretches of rows, scanned one after the other.
+    fn halves(&self) -> [std::ops::Range<usize>; 2] {
+        let end = self.rows.rows().end;
+        let middle = (end / 2).next_multiple_of(16).min(end);
+        [0..middle, middle..end]
+    }
+}
+
+/// How much a search looks at before it is certain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) k: usize,
+    /// Rows kept beyond k.
+    pub(crate) slack: usize,
+    /// Rows looked at in each segment before the scan; at 0 the scan begins without a floor.
+    pub(crate) probed: usize,
 }
 
 /// The answer as (score, global row), and how many rows had to be scored exactly.
@@ -34,30 +65,45 @@ pub(crate) fn certified_search(
     query: &Query,
     segments: &[Segment<'_>],
     is_live: impl Fn(u32) -> bool,
-    k: usize,
-    slack: usize,
+    effort: Effort,
 ) -> Certified {
+    let Effort { k, slack, probed } = effort;
     let mut answer = Answer {
         query,
         k,
         best: Vec::new(),
         scored: HashSet::new(),
     };
+    let folded: Vec<FoldedQuery> = segments
+        .iter()
+        .map(|segment| query.fold(segment.rows.codes()))
+        .collect();
 
-    let mut scanned: Vec<(FoldedQuery, Option<i32>)> = Vec::new();
+    for (segment, folded) in segments.iter().zip(&folded).filter(|_| probed > 0) {
+        let mut top = TopRows::new(k);
+        let live = |row| is_live(segment.global(row));
+        probe(segment.rows.codes(), folded, probed, live, &mut top);
+        for (_, row) in top.into_sorted() {
+            assert!(live(row), "row {row} was probed and is dead");
+            answer.score(segment, row);
+        }
+    }
+    let floor = answer.kth().unwrap_or(f32::NEG_INFINITY);
+
+    let mut dropped: Vec<Option<i64>> = Vec::new();
     let mut candidates: Vec<(f64, usize, u32)> = Vec::new();
-    for (index, segment) in segments.iter().enumerate() {
-        let codes = segment.quantized.as_codes();
-        let folded = query.fold(codes);
+    for (index, (segment, folded)) in segments.iter().zip(&folded).enumerate() {
         let mut top = TopRows::new(k + slack);
-        scan_top(codes, &folded, |row| is_live(segment.first + row), &mut top);
-        let dropped = top.best_dropped();
+        for rows in segment.halves() {
+            let live = |row| is_live(segment.global(row));
+            scan_top(segment.rows.codes(), rows, folded, floor, live, &mut top);
+        }
+        dropped.push(top.best_dropped());
         candidates.extend(
             top.into_sorted()
                 .iter()
                 .map(|&(score, row)| (folded.upper(score), index, row)),
         );
-        scanned.push((folded, dropped));
     }
 
     candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -68,22 +114,18 @@ pub(crate) fn certified_search(
         answer.score(&segments[index], row);
     }
 
-    for (segment, (folded, dropped)) in segments.iter().zip(&scanned) {
-        let Some(dropped) = *dropped else { continue };
+    for ((segment, folded), dropped) in segments.iter().zip(&folded).zip(dropped) {
+        let Some(dropped) = dropped else { continue };
         let floor = match answer.kth() {
             Some(kth) if f64::from(kth) > folded.upper(dropped) => continue,
             Some(kth) => folded.floor_for(kth),
-            None => i32::MIN,
+            None => i64::MIN,
         };
         let mut found = Vec::new();
-        let live = |row| is_live(segment.first + row);
-        scan_above(
-            segment.quantized.as_codes(),
-            folded,
-            floor,
-            live,
-            &mut found,
-        );
+        for rows in segment.halves() {
+            let live = |row| is_live(segment.global(row));
+            scan_above(segment.rows.codes(), rows, folded, floor, live, &mut found);
+        }
         for (_, row) in found {
             answer.score(segment, row);
         }
@@ -107,13 +149,12 @@ impl Answer<'_> {
     }
 
     fn score(&mut self, segment: &Segment<'_>, row: u32) {
-        let global_row = segment.first + row;
+        let global_row = segment.global(row);
         if !self.scored.insert(global_row) {
             return;
         }
-        let dimension = self.query.dimension();
-        let vector = &segment.vectors[row as usize * dimension..][..dimension];
-        self.best.push((self.query.score(vector), global_row));
+        let score = self.query.score(segment.rows.vector(row));
+        self.best.push((score, global_row));
         sort_best_first(&mut self.best);
         self.best.truncate(self.k);
     }
@@ -137,5 +178,5 @@ pub(crate) fn brute_force(
 }
 
 fn sort_best_first(rows: &mut [(f32, u32)]) {
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0).then(Reverse(b.1).cmp(&Reverse(a.1))));
+    rows.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
 }

@@ -2,10 +2,12 @@
 //! `vectra-client`, which holds the logic and its tests.
 
 mod bench;
+mod drain;
 mod import;
 mod progress;
 mod status;
 
 pub use bench::BenchArgs;
+pub use drain::DrainArgs;
 pub use import::ImportArgs;
 pub use status::StatusArgs;

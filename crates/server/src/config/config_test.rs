@@ -44,13 +44,14 @@ fn nothing_given_means_the_defaults() {
     assert_eq!(config.data_dir, PathBuf::from("./vectra-data"));
     assert_eq!(
         (config.shards, config.replicas, config.nodes_at_start),
-        (12, 3, 1)
+        (6, 3, 1)
     );
     assert_eq!((config.dimension, config.memory_budget), (None, None));
     assert_eq!(
         (config.disk_reserve, config.seal_bytes),
         (512 << 20, 16 << 20)
     );
+    assert_eq!(config.seal_after, Duration::from_secs(30));
     assert!(config.api_keys.is_empty() && !config.data_slots && config.http.tls.is_none());
 }
 
@@ -68,6 +69,7 @@ fn a_file_gives_every_key() {
         memory_budget = "2GiB"
         disk_reserve = 0
         seal_bytes = "64KiB"
+        seal_after = "5m"
         [http]
         listen = "0.0.0.0:80"
         advertise = "vectra.example"
@@ -96,6 +98,7 @@ fn a_file_gives_every_key() {
     assert_eq!(config.http.max_body, 1 << 20);
     assert_eq!(config.dimension, Some(384));
     assert_eq!(config.memory_budget, Some(2 << 30));
+    assert_eq!(config.seal_after, Duration::from_secs(300));
     assert_eq!(config.cluster.peers, ["a:1", "b:2"]);
     assert_eq!(config.log_format, LogFormat::Json);
     assert!(config.data_slots);
@@ -223,6 +226,7 @@ fn a_value_out_of_range_is_named_with_its_source() {
             "\"0s\"",
             "1 ms to 1 h",
         ),
+        ("VECTRA_SEAL_AFTER", "seal_after", "\"2h\"", "100 ms to 1 h"),
         (
             "VECTRA_HTTP__LISTEN",
             "http.listen",

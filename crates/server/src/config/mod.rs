@@ -76,6 +76,12 @@ pub struct Config {
     pub disk_reserve: u64,
     /// Bytes of growing rows after which a segment is sealed.
     pub seal_bytes: u64,
+    /// How long a shard node may be silent before its replicas are made anew elsewhere.
+    pub dead_after: Duration,
+    /// Bytes a second that this node sends to others when replicas move; `None` for no limit.
+    pub move_rate: Option<u64>,
+    /// How long a shard must be quiet before its growing rows are sealed, however few.
+    pub seal_after: Duration,
     /// Who may use the HTTP API; empty leaves it open to everyone.
     pub api_keys: Vec<ApiKey>,
     /// How this process finds its cluster.

@@ -22,7 +22,7 @@ pub(super) enum Form {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [(&str, Form); 22] = [
+pub(super) const KEYS: [(&str, Form); 25] = [
     ("http.listen", Form::Text),
     ("http.advertise", Form::Text),
     ("http.max_body", Form::Scalar),
@@ -42,7 +42,10 @@ pub(super) const KEYS: [(&str, Form); 22] = [
     ("memory_budget", Form::Scalar),
     ("disk_reserve", Form::Scalar),
     ("seal_bytes", Form::Scalar),
+    ("seal_after", Form::Scalar),
     ("api_keys", Form::Structure),
+    ("dead_after", Form::Scalar),
+    ("move_rate", Form::Scalar),
     ("cluster.peers", Form::List),
     ("cluster.join", Form::List),
 ];
@@ -62,6 +65,9 @@ pub(super) struct Raw {
     pub(super) memory_budget: Option<Size>,
     pub(super) disk_reserve: Option<Size>,
     pub(super) seal_bytes: Option<Size>,
+    pub(super) dead_after: Option<Span>,
+    pub(super) move_rate: Option<Size>,
+    pub(super) seal_after: Option<Span>,
     pub(super) api_keys: Vec<RawApiKey>,
     pub(super) cluster: RawCluster,
 }

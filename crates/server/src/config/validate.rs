@@ -14,7 +14,7 @@ use figment::{Figment, Profile, Provider};
 use super::address::{is_host, port_of, with_scheme};
 use super::error::{ConfigError, Refusal, shown};
 use super::quantity::write_size;
-use super::raw::{KEYS, Raw, RawApiKey, Size, Whole};
+use super::raw::{KEYS, Raw, RawApiKey, Size, Span, Whole};
 use super::sources::Sources;
 use super::{ApiKey, Cluster, Config, Grpc, Http, LogFormat, MAX_DIMENSION, Tls};
 
@@ -23,6 +23,14 @@ pub(crate) const MAX_API_KEY: usize = 256;
 
 /// The file limit of a segment keeps its rows well under 2 GiB.
 const SEAL_BYTES: RangeInclusive<u64> = 4 << 10..=1 << 30;
+
+/// A shard node that was restarted in an orderly way is back long before.
+const DEAD_AFTER: RangeInclusive<Duration> =
+    Duration::from_secs(5)..=Duration::from_secs(7 * 24 * 3_600);
+const DEFAULT_DEAD_AFTER: Duration = Duration::from_secs(600);
+
+/// Most of a gigabit network stays free for searches and writes.
+const DEFAULT_MOVE_RATE: u64 = 64 << 20;
 
 impl Config {
     /// Reads and checks the whole configuration.
@@ -157,7 +165,7 @@ impl Check<'_> {
                 256 << 20,
                 1 << 10..=4 << 30,
             ),
-            timeout: self.timeout(raw.http.timeout.map(|span| span.0)),
+            timeout: self.span("http.timeout", raw.http.timeout, (1, "1 ms")),
             max_in_flight: self.whole(
                 "http.max_in_flight",
                 raw.http.max_in_flight,
@@ -180,7 +188,7 @@ impl Check<'_> {
             dimension: raw
                 .dim
                 .map(|dim| self.whole("dim", Some(dim), 1, 1..=MAX_DIMENSION)),
-            shards: self.whole("shards", raw.shards, 12, 1..=4096),
+            shards: self.whole("shards", raw.shards, 6, 1..=4096),
             replicas: self.whole("replicas", raw.replicas, 3, 1..=9),
             nodes_at_start: self.whole("nodes_at_start", raw.nodes_at_start, 1, 1..=1000),
             memory_budget: raw
@@ -193,6 +201,15 @@ impl Check<'_> {
                 0..=i64::MAX as u64,
             ),
             seal_bytes: self.size("seal_bytes", raw.seal_bytes, 16 << 20, SEAL_BYTES),
+            dead_after: self.dead_after(raw.dead_after.map(|span| span.0)),
+            move_rate: Some(self.size(
+                "move_rate",
+                raw.move_rate,
+                DEFAULT_MOVE_RATE,
+                0..=i64::MAX as u64,
+            ))
+            .filter(|rate| *rate > 0),
+            seal_after: self.span("seal_after", raw.seal_after, (100, "100 ms")),
             api_keys: self.api_keys(raw.api_keys),
             cluster: self.cluster(raw.cluster.peers.0, raw.cluster.join.0),
         }
@@ -264,14 +281,24 @@ impl Check<'_> {
         default
     }
 
-    fn timeout(&mut self, given: Option<Duration>) -> Duration {
+    /// At least so many milliseconds, also in words; 30 s unless given.
+    fn span(&mut self, key: &str, given: Option<Span>, least: (u64, &str)) -> Duration {
         let default = Duration::from_secs(30);
-        let timeout = given.unwrap_or(default);
-        if (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&timeout) {
-            return timeout;
+        let span = given.map_or(default, |span| span.0);
+        if (Duration::from_millis(least.0)..=Duration::from_secs(3600)).contains(&span) {
+            return span;
         }
-        self.refuse("http.timeout", "must be 1 ms to 1 h");
+        self.refuse(key, format!("must be {} to 1 h", least.1));
         default
+    }
+
+    fn dead_after(&mut self, given: Option<Duration>) -> Duration {
+        let dead_after = given.unwrap_or(DEFAULT_DEAD_AFTER);
+        if DEAD_AFTER.contains(&dead_after) {
+            return dead_after;
+        }
+        self.refuse("dead_after", "must be 5 s to 7 days (168h)");
+        DEFAULT_DEAD_AFTER
     }
 
     fn tls(&mut self, certificate: Option<String>, key: Option<String>) -> Option<Tls> {

@@ -31,6 +31,16 @@ pub(super) struct Deleted {
     pub(super) count: u64,
 }
 
+/// The answer to `POST` and `DELETE /cluster/nodes/{id}/drain`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"node": 1234567, "draining": true}))]
+pub(super) struct Draining {
+    /// The node.
+    pub(super) node: u64,
+    /// Whether it is being emptied.
+    pub(super) draining: bool,
+}
+
 /// The answer to `POST /search`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({

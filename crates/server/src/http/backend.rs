@@ -44,6 +44,14 @@ pub trait Backend: Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<Option<Vec<f32>>, RootError>> + Send;
 
+    /// Empties a shard node of its replicas, or no longer.
+    fn drain(
+        &self,
+        node: u64,
+        draining: bool,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), RootError>> + Send;
+
     /// Looks at the cluster.
     fn status(&self) -> impl Future<Output = Self::Status> + Send;
 

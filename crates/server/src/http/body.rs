@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, TRANSFER_ENCODING,
-};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap, TRANSFER_ENCODING};
 use axum::http::{Version, request};
 use futures::StreamExt;
 
 use super::admission::{Admission, BodyBytes};
+use super::header_value::HeaderValue;
 use super::problem::Problem;
 use super::problem_kind::ProblemKind;
 use crate::config::write_size;
@@ -38,14 +37,44 @@ pub(super) async fn read_json<T: Send + 'static>(
     admission: &Admission,
     parse: fn(&[u8]) -> Result<T, Problem>,
 ) -> Result<(T, BodyBytes), Problem> {
+    let json_only = |parts: &request::Parts| match HeaderValue::content_type(&parts.headers) {
+        Some(media_type) if !media_type.is_json() => {
+            let detail = format!(
+                "the body is {:?}; send JSON with Content-Type: application/json",
+                media_type.essence
+            );
+            Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
+        }
+        _ => Ok(parse),
+    };
+    read_body(request, max_body, admission, json_only).await
+}
+
+/// Reads the body of a request and parses it with what `choose` finds fit for the request's head.
+/// The bytes count as under way until the guard that is returned beside the result is dropped.
+pub(super) async fn read_body<T, P>(
+    request: Request,
+    max_body: u64,
+    admission: &Admission,
+    choose: impl FnOnce(&request::Parts) -> Result<P, Problem>,
+) -> Result<(T, BodyBytes), Problem>
+where
+    T: Send + 'static,
+    P: FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
+{
     let (parts, mut body) = request.into_parts();
     let mut counted = admission.body();
-    let read = match check_head(&parts, max_body) {
-        Ok(length) => read_all(&mut body, length, max_body, &mut counted).await,
+    let chosen = refuse_compressed(&parts.headers)
+        .and_then(|()| choose(&parts))
+        .and_then(|parse| Ok((parse, check_length(&parts, max_body)?)));
+    let read = match chosen {
+        Ok((parse, length)) => read_all(&mut body, length, max_body, &mut counted)
+            .await
+            .map(|bytes| (parse, bytes)),
         Err(problem) => Err(problem),
     };
-    let bytes = match read {
-        Ok(bytes) => bytes,
+    let (parse, bytes) = match read {
+        Ok(read) => read,
         Err(problem) => {
             drain(&parts.headers, body);
             return Err(problem);
@@ -70,14 +99,23 @@ pub(super) async fn read_json<T: Send + 'static>(
     })
 }
 
-/// Checks what the head says about the body and returns the length it announces.
-fn check_head(parts: &request::Parts, max_body: u64) -> Result<Option<u64>, Problem> {
-    check_media_type(&parts.headers)?;
+fn refuse_compressed(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            let detail = "the body is compressed; send it plain";
+            Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks what the head says about the body's length and returns the one it announces.
+fn check_length(parts: &request::Parts, max_body: u64) -> Result<Option<u64>, Problem> {
     let announced = parts.headers.get(CONTENT_LENGTH);
     let length = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let is_chunked = parts.headers.contains_key(TRANSFER_ENCODING);
     if length.is_none() && !is_chunked && parts.version <= Version::HTTP_11 {
-        let detail = "the request says nothing of its body's length; send a JSON object with \
+        let detail = "the request says nothing of its body's length; send it with \
                       Content-Length, or chunked";
         return Err(Problem::new(ProblemKind::LengthRequired, detail));
     }
@@ -85,33 +123,6 @@ fn check_head(parts: &request::Parts, max_body: u64) -> Result<Option<u64>, Prob
         Some(length) if length > max_body => Err(too_large(max_body)),
         _ => Ok(length),
     }
-}
-
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let refused = |detail: String| Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
-    if let Some(encoding) = headers.get(CONTENT_ENCODING)
-        && encoding != "identity"
-    {
-        return refused("the body is compressed; send it plain".to_owned());
-    }
-    let Some(media_type) = headers.get(CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let media_type = media_type.to_str().unwrap_or("");
-    let essence = media_type
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_ascii_lowercase();
-    let is_json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if is_json {
-        return Ok(());
-    }
-    refused(format!(
-        "the body is {essence:?}; send JSON with Content-Type: application/json"
-    ))
 }
 
 async fn read_all(

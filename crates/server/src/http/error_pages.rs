@@ -8,7 +8,8 @@ const INTRODUCTION: &str = "Every error is answered as `application/problem+json
 `type` (a reference to a section of this page), `title`, `status` and `detail`, which says what \
 happened and what to change. Where they fit, these say where: `index` (the vector or id of the \
 request, from 0), `position` (the value in the vector, from 0), `id`, `expected`, `got`, `line` \
-and `column` (of the body, from 1), `shards`, `limit`. Answers with `Retry-After` are worth \
+and `column` (of the body, from 1), `byte` (of the body, or of the part that `detail` names, from \
+0), `shards`, `limit`. Answers with `Retry-After` are worth \
 repeating after that many seconds. A request that was refused changed nothing.";
 
 /// The page as HTML.

@@ -7,14 +7,16 @@ use std::time::Duration;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::answer::{Deleted, Found, Health, Indexed, Stored, json};
+use super::answer::{Deleted, Draining, Found, Health, Indexed, Stored, json};
 use super::api::{Api, Deadline};
 use super::backend::Backend;
-use super::body::read_json;
-use super::json::{check_id, parse_delete, parse_ingest, parse_search};
+use super::binary::IngestFormat;
+use super::body::{read_body, read_json};
+use super::json::{check_id, parse_delete, parse_search};
 use super::problem::Problem;
 use super::problem_kind::ProblemKind;
 use super::refusals::{ReadRefusals, WriteRefusals};
@@ -40,6 +42,29 @@ pub(super) struct IngestRequest {
     #[schema(min_items = 1)]
     ids: Vec<String>,
 }
+
+/// Vectors to store and their ids, as the parts of a form.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the body; `binary` cuts it into its parts"
+)]
+pub(super) struct IngestForm {
+    /// A `.npy` file of two dimensions in C order: float32, float16 or float64, little-endian, or
+    /// uint8 or int8. With `dimension`, rows of little-endian float32 with nothing else.
+    #[schema(value_type = String, format = Binary)]
+    vectors: Vec<u8>,
+    /// One id a line, 1 to 512 bytes of UTF-8; a JSON array of strings if the part's own
+    /// `Content-Type` is `application/json`. Left out with `first_id`.
+    #[schema(example = "item_1\nitem_2")]
+    ids: Option<String>,
+}
+
+/// The bytes of vectors.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes the body; `binary` reads it")]
+pub(super) struct Binary(Vec<u8>);
 
 /// What to search for.
 #[derive(ToSchema)]
@@ -74,8 +99,24 @@ pub(super) struct DeleteRequest {
 ///
 /// An id that exists is replaced. The answer comes when the vectors are on stable storage on a
 /// majority of the replicas and every later search finds them. Repeating a request is harmless.
+///
+/// Binary vectors are quicker to send and to read than JSON: as the part `vectors` of a form beside
+/// the part `ids`, or as the whole body where row numbers are the ids.
 #[utoipa::path(
-    post, path = "/ingest", tag = "vectors", request_body = IngestRequest,
+    post, path = "/ingest", tag = "vectors",
+    request_body(content(
+        (IngestRequest = "application/json"),
+        (IngestForm = "multipart/form-data"),
+        (Binary = "application/x-npy"),
+        (Binary = "application/octet-stream")
+    )),
+    params(
+        ("dimension" = Option<u32>, Query, minimum = 1, maximum = 4_096,
+         description = "Of binary vectors only: they are raw little-endian float32, so many a \
+                        vector."),
+        ("first_id" = Option<u64>, Query,
+         description = "Of binary vectors only: row numbers from here on are the ids.")
+    ),
     responses((status = 201, description = "Stored.", body = Indexed), WriteRefusals)
 )]
 pub(super) async fn ingest<B: Backend>(
@@ -84,7 +125,11 @@ pub(super) async fn ingest<B: Backend>(
     request: Request,
 ) -> Result<Response, Problem> {
     let max_body = api.options.max_body;
-    let (batch, _bytes) = read_json(request, max_body, &api.admission, parse_ingest).await?;
+    let parser = |parts: &Parts| {
+        let format = IngestFormat::of(parts)?;
+        Ok(move |body: &[u8]| format.parse(body))
+    };
+    let (batch, _bytes) = read_body(request, max_body, &api.admission, parser).await?;
     let count = api.backend.ingest(batch, deadline.0).await?;
     Ok(json(
         StatusCode::CREATED,
@@ -170,6 +215,65 @@ pub(super) async fn fetch<B: Backend>(
             Err(Problem::new(ProblemKind::NoSuchVector, detail).id(id))
         }
     }
+}
+
+/// Empty a shard node
+///
+/// Its replicas move to other nodes, a few at a time, and no new ones come, until it is cancelled.
+/// The answer comes at once; `GET /cluster` shows how far it is. A node that holds no replicas any
+/// more can be switched off.
+#[utoipa::path(
+    post, path = "/cluster/nodes/{id}/drain", tag = "operation",
+    params(("id" = u64, Path, description = "The node's id, as `GET /cluster` gives it.")),
+    responses(
+        (status = 202, description = "It will be emptied.", body = Draining),
+        (status = 404, description = "There is no such node.",
+         body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        ReadRefusals
+    )
+)]
+pub(super) async fn drain<B: Backend>(
+    api: State<Arc<Api<B>>>,
+    deadline: Extension<Deadline>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Response, Problem> {
+    set_draining(api, deadline, id, true).await
+}
+
+/// Use a shard node again
+///
+/// Cancels its emptying; replicas come back as far as that evens the nodes out.
+#[utoipa::path(
+    delete, path = "/cluster/nodes/{id}/drain", tag = "operation",
+    params(("id" = u64, Path, description = "The node's id, as `GET /cluster` gives it.")),
+    responses(
+        (status = 202, description = "It will be used.", body = Draining),
+        (status = 404, description = "There is no such node.",
+         body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        ReadRefusals
+    )
+)]
+pub(super) async fn cancel_drain<B: Backend>(
+    api: State<Arc<Api<B>>>,
+    deadline: Extension<Deadline>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Response, Problem> {
+    set_draining(api, deadline, id, false).await
+}
+
+async fn set_draining<B: Backend>(
+    State(api): State<Arc<Api<B>>>,
+    Extension(deadline): Extension<Deadline>,
+    id: Result<Path<u64>, PathRejection>,
+    draining: bool,
+) -> Result<Response, Problem> {
+    let Path(node) = id.map_err(|_| {
+        let detail =
+            "the node in the path must be its id, a whole number, as GET /cluster gives it";
+        Problem::new(ProblemKind::InvalidPath, detail)
+    })?;
+    api.backend.drain(node, draining, deadline.0).await?;
+    Ok(json(StatusCode::ACCEPTED, &Draining { node, draining }))
 }
 
 /// Look at the cluster

@@ -68,6 +68,14 @@ impl Backend for Memory {
             .count() as u64)
     }
 
+    async fn drain(&self, node: u64, _: bool, _: Instant) -> Result<(), RootError> {
+        self.strike().await?;
+        if node == 1 {
+            return Ok(());
+        }
+        Err(RootError::NoSuchNode(node))
+    }
+
     async fn search(&self, query: SearchQuery, _: Instant) -> Result<SearchAnswer, RootError> {
         self.strike().await?;
         let product = |row: &Vec<f32>| row.iter().zip(&query.vector).map(|(a, b)| a * b).sum();

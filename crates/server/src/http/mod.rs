@@ -1,13 +1,15 @@
-//! The HTTP API: the only place that knows status codes and JSON.
+//! The HTTP API: the only place that knows status codes, JSON and forms.
 
 mod admission;
 mod answer;
 mod api;
 mod auth;
 mod backend;
+mod binary;
 mod body;
 mod error_pages;
 mod handlers;
+mod header_value;
 mod json;
 mod openapi;
 mod options;
@@ -15,6 +17,7 @@ mod problem;
 mod problem_kind;
 mod refusals;
 mod router;
+mod rows;
 mod serve;
 
 #[cfg(test)]

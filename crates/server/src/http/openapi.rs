@@ -20,6 +20,8 @@ use super::handlers;
         handlers::search,
         handlers::delete,
         handlers::fetch,
+        handlers::drain,
+        handlers::cancel_drain,
         handlers::health
     ),
     tags(

@@ -60,6 +60,9 @@ pub(crate) struct ProblemDocument {
     /// The character in that line, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<u64>,
+    /// The byte of the body, or of the part that `detail` names, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    byte: Option<u64>,
     /// The shards concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     shards: Option<Vec<u64>>,
@@ -85,6 +88,7 @@ impl Problem {
                 got: None,
                 line: None,
                 column: None,
+                byte: None,
                 shards: None,
                 limit: None,
             }),
@@ -119,6 +123,11 @@ impl Problem {
     pub(crate) fn at(mut self, line: usize, column: usize) -> Self {
         self.document.line = Some(line as u64);
         self.document.column = Some(column as u64);
+        self
+    }
+
+    pub(crate) fn byte(mut self, byte: usize) -> Self {
+        self.document.byte = Some(byte as u64);
         self
     }
 
@@ -164,6 +173,7 @@ impl From<RootError> for Problem {
                 );
                 Problem::new(ProblemKind::OutcomeUnknown, detail).shards(shards)
             }
+            RootError::NoSuchNode(_) => Problem::new(ProblemKind::NoSuchNode, detail),
             RootError::Deadline(_) => Problem::new(ProblemKind::Deadline, detail),
             RootError::Overloaded(_) => Problem::new(ProblemKind::Overloaded, detail),
             RootError::OverBudget(_) => Problem::new(ProblemKind::OverBudget, detail),

@@ -7,6 +7,9 @@ use axum::http::StatusCode;
 pub(crate) enum ProblemKind {
     EmptyBody,
     MalformedJson,
+    MalformedForm,
+    MalformedVectors,
+    InvalidParameter,
     WrongType,
     MissingField,
     UnknownField,
@@ -23,6 +26,7 @@ pub(crate) enum ProblemKind {
     Unauthorized,
     Forbidden,
     NoSuchVector,
+    NoSuchNode,
     NoSuchPath,
     MethodNotAllowed,
     LengthRequired,
@@ -47,9 +51,12 @@ pub(crate) struct Description {
 
 impl ProblemKind {
     /// All kinds, in the order of the documentation.
-    pub(crate) const ALL: [ProblemKind; 30] = [
+    pub(crate) const ALL: [ProblemKind; 34] = [
         ProblemKind::EmptyBody,
         ProblemKind::MalformedJson,
+        ProblemKind::MalformedForm,
+        ProblemKind::MalformedVectors,
+        ProblemKind::InvalidParameter,
         ProblemKind::WrongType,
         ProblemKind::MissingField,
         ProblemKind::UnknownField,
@@ -67,6 +74,7 @@ impl ProblemKind {
         ProblemKind::Unauthorized,
         ProblemKind::Forbidden,
         ProblemKind::NoSuchVector,
+        ProblemKind::NoSuchNode,
         ProblemKind::NoSuchPath,
         ProblemKind::MethodNotAllowed,
         ProblemKind::LengthRequired,
@@ -94,7 +102,7 @@ impl ProblemKind {
                 "empty-body",
                 StatusCode::BAD_REQUEST,
                 "Empty body",
-                "The request has no body. Send a JSON object.",
+                "The request has no body. Send JSON.",
             ),
             ProblemKind::MalformedJson => (
                 "malformed-json",
@@ -103,11 +111,34 @@ impl ProblemKind {
                 "The body is not JSON in UTF-8. `line` and `column` say where it stops being so; \
                  a body that was cut off ends there.",
             ),
+            ProblemKind::MalformedForm => (
+                "malformed-form",
+                StatusCode::BAD_REQUEST,
+                "Malformed form",
+                "The body is not `multipart/form-data` as its `Content-Type` has it. `byte` says \
+                 where it stops being so; a body that was cut off ends there.",
+            ),
+            ProblemKind::MalformedVectors => (
+                "malformed-vectors",
+                StatusCode::BAD_REQUEST,
+                "Malformed vectors",
+                "Binary vectors are a `.npy` file of two dimensions in C order, of little-endian \
+                 float32, float16 or float64, or of uint8 or int8, or with `?dimension=D` raw \
+                 little-endian float32 values. `byte` says where they are not; where their length \
+                 is wrong, `expected` and `got` are bytes.",
+            ),
+            ProblemKind::InvalidParameter => (
+                "invalid-parameter",
+                StatusCode::BAD_REQUEST,
+                "Invalid parameter",
+                "The query of the URL is not what binary vectors take: `dimension` for raw \
+                 float32 values, `first_id` where row numbers are the ids.",
+            ),
             ProblemKind::WrongType => (
                 "wrong-type",
                 StatusCode::BAD_REQUEST,
                 "Wrong type",
-                "A value is of another type than the API takes, such as a text where a number \
+                "A value is of another type than the API takes, such as a string where a number \
                  belongs, or a number where an id belongs (quote it). `line` and `column` say \
                  which.",
             ),
@@ -115,21 +146,22 @@ impl ProblemKind {
                 "missing-field",
                 StatusCode::BAD_REQUEST,
                 "Missing field",
-                "The object lacks a field that the request needs. `detail` names it.",
+                "The object, or the form, lacks a field that the request needs. `detail` names it.",
             ),
             ProblemKind::UnknownField => (
                 "unknown-field",
                 StatusCode::BAD_REQUEST,
                 "Unknown field",
-                "The object has a field that the request does not take. `detail` lists those it \
-                 takes. Unknown fields are refused so that a slip of the keyboard is not mistaken \
+                "The object, or the form, has a field that the request does not take. `detail` \
+                 lists those it takes. Unknown fields are refused so that a slip of the keyboard is not mistaken \
                  for a default.",
             ),
             ProblemKind::DuplicateField => (
                 "duplicate-field",
                 StatusCode::BAD_REQUEST,
                 "Field given twice",
-                "The object has the same field twice, and nobody can say which was meant.",
+                "The object, or the form, has the same field twice, and nobody can say which was \
+                 meant.",
             ),
             ProblemKind::CountMismatch => (
                 "count-mismatch",
@@ -164,7 +196,7 @@ impl ProblemKind {
                 "invalid-id",
                 StatusCode::BAD_REQUEST,
                 "Invalid id",
-                "An id is a text of 1 to 512 bytes of UTF-8. `index` says which one is not.",
+                "An id is a string of 1 to 512 bytes of UTF-8. `index` says which one is not.",
             ),
             ProblemKind::EmptyBatch => (
                 "empty-batch",
@@ -218,6 +250,13 @@ impl ProblemKind {
                 "No such vector",
                 "Nothing is stored under this id: it was never ingested, or it was deleted.",
             ),
+            ProblemKind::NoSuchNode => (
+                "no-such-node",
+                StatusCode::NOT_FOUND,
+                "No such node",
+                "No shard node of the cluster has this id. `GET /cluster` and `vectra status` list \
+                 those there are.",
+            ),
             ProblemKind::NoSuchPath => (
                 "no-such-path",
                 StatusCode::NOT_FOUND,
@@ -249,7 +288,9 @@ impl ProblemKind {
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Unsupported media type",
-                "Send JSON, with `Content-Type: application/json`, and not compressed.",
+                "Send JSON, with `Content-Type: application/json`, and not compressed. `/ingest` takes \
+                 binary vectors as well, as `multipart/form-data`, `application/x-npy` or, \
+                 with `?dimension=D`, `application/octet-stream`.",
             ),
             ProblemKind::Overloaded => (
                 "overloaded",

@@ -53,7 +53,7 @@ pub(super) enum WriteRefusals {
     /// The body is longer than `http.max_body`.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemDocument),
-    /// The body is not JSON by its content type.
+    /// The body is of no type that this path takes.
     #[response(status = 415, content_type = "application/problem+json")]
     Unsupported(ProblemDocument),
     /// Too much is under way; see `Retry-After`.

@@ -37,6 +37,10 @@ pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
     let writing = Router::new()
         .route("/ingest", post(handlers::ingest::<B>))
         .route("/delete", post(handlers::delete::<B>))
+        .route(
+            "/cluster/nodes/{id}/drain",
+            post(handlers::drain::<B>).delete(handlers::cancel_drain::<B>),
+        )
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(guarded(Right::Write));
     let reading = Router::new()

@@ -196,6 +196,7 @@ async fn the_documentation_lists_every_route_and_its_examples_are_taken() {
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     let routes = [
         "/cluster",
+        "/cluster/nodes/{id}/drain",
         "/delete",
         "/health",
         "/ingest",

@@ -3,6 +3,7 @@
 mod best_hits;
 mod budget;
 mod certify;
+mod circle;
 mod scan_pool;
 #[cfg(test)]
 mod scan_pool_test;
@@ -12,7 +13,7 @@ mod service;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vectra_cluster::{ShardGroups, ShardId, WriteError};
+use vectra_cluster::{CatchUp, Fault, GroupStatus, ShardGroup, ShardGroups, ShardId, WriteError};
 use vectra_kernel::{Query, VectorError};
 use vectra_wire::v1;
 use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
@@ -162,24 +163,34 @@ impl Leaf {
 
     /// What this node's replicas report to the coordinators.
     pub fn reports(&self) -> Vec<v1::ReplicaReport> {
-        let report = |(shard, group): (ShardId, vectra_cluster::ShardGroup)| {
+        let report = |(shard, group): (ShardId, ShardGroup)| {
             let status = group.status();
             v1::ReplicaReport {
                 shard,
                 term: status.term,
                 leader: status.leader,
                 rows: group.shard().view().live_rows(),
+                bytes: group.shard().disk_bytes(),
+                members: Some(members(&group, &status)),
                 fault: status.fault,
+                ..v1::ReplicaReport::default()
             }
         };
-        let broken = |(shard, fault): (ShardId, String)| v1::ReplicaReport {
+        let broken = |(shard, fault): (ShardId, Fault)| v1::ReplicaReport {
             shard,
-            fault: Some(fault),
+            fault: Some(fault.reason),
+            damaged: fault.damaged,
+            ..v1::ReplicaReport::default()
+        };
+        let dropped = |shard: ShardId| v1::ReplicaReport {
+            shard,
+            dropped: true,
             ..v1::ReplicaReport::default()
         };
         let running = self.groups.all().into_iter().map(report);
         running
             .chain(self.groups.faults().into_iter().map(broken))
+            .chain(self.groups.dropped().into_iter().map(dropped))
             .collect()
     }
 
@@ -196,6 +207,32 @@ impl Leaf {
     pub fn memory_bytes(&self) -> u64 {
         budget::memory_bytes(&self.groups)
     }
+}
+
+/// The members of a group, and from its leader how they get on.
+fn members(group: &ShardGroup, status: &GroupStatus) -> v1::Members {
+    let mut members = v1::Members {
+        as_of: status.members_as_of.map(|position| v1::LogId {
+            term: position.term,
+            node: position.node,
+            index: position.index,
+        }),
+        voters: status.voters.iter().copied().collect(),
+        learners: status.learners.iter().copied().collect(),
+        ..v1::Members::default()
+    };
+    if status.is_leader {
+        let catch_up = |one: CatchUp| v1::CatchUp {
+            node: one.node,
+            sent_bytes: one.sent_bytes,
+            total_bytes: one.total_bytes,
+            bytes_per_second: one.bytes_per_second,
+            missing_entries: one.missing_entries,
+        };
+        members.settled = group.settled();
+        members.catch_ups = group.catch_ups().into_iter().map(catch_up).collect();
+    }
+    members
 }
 
 fn not_leader(shard: ShardId, refusal: vectra_cluster::NotLeader) -> v1::NotLeader {

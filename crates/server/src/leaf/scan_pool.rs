@@ -1,11 +1,6 @@
 //! The threads that scan: one per core, apart from the async runtime, so that HTTP stays
 //! responsive while they saturate the cores.
-//!
-//! They work in turns. A turn takes every search that waits, without waiting for more, and visits
-//! each part of each segment once for all of them, so that codes are read from memory once a turn
-//! and not once a search. An idle node scans at once; a busy one batches by itself.
 
-use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -14,22 +9,16 @@ use parking_lot::{Condvar, Mutex};
 use vectra_kernel::{Rider, scan_top_many};
 
 use super::LeafError;
+use super::circle::{Circle, Stop, Work};
 use super::search_job::{Aboard, SearchJob};
 use crate::root::Hit;
 
-/// Searches aboard one turn at the most: bounds how long a lone query waits behind a flood.
-const ABOARD: usize = 64;
-
-/// Searches that may wait for a turn. Beyond it a node sheds load rather than queue.
+/// Searches that may wait for a thread to take them up. Beyond it a node sheds load rather than queue.
 const WAITING: usize = 4_096;
-
-/// One stretch of codes, and who wants it scanned: each search with its own number for the part.
-type Stop = Vec<(Arc<SearchJob>, usize)>;
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Arc<SearchJob>>,
-    stops: VecDeque<Stop>,
+    circle: Circle,
     stopping: bool,
 }
 
@@ -38,7 +27,7 @@ struct Shared {
     work: Condvar,
 }
 
-/// A fixed set of scanning threads. Dropping it ends them after what they are at.
+/// A fixed set of scanning threads. Dropping it ends them once nothing is left to do.
 pub(super) struct ScanPool {
     shared: Arc<Shared>,
     threads: Vec<thread::JoinHandle<()>>,
@@ -62,7 +51,7 @@ impl ScanPool {
 
     /// Runs one search; dropping the future abandons it.
     pub(super) async fn search(&self, job: SearchJob) -> Result<Vec<Hit>, LeafError> {
-        if job.part_count() == 0 {
+        if job.stretch_count() == 0 {
             return Ok(Vec::new());
         }
         let answer = job.subscribe();
@@ -71,12 +60,12 @@ impl ScanPool {
             if queue.stopping {
                 return Err(LeafError::Stopping);
             }
-            if queue.waiting.len() >= WAITING {
-                return Err(LeafError::Overloaded(queue.waiting.len()));
+            if queue.circle.waiting() >= WAITING {
+                return Err(LeafError::Overloaded(queue.circle.waiting()));
             }
-            queue.waiting.push_back(Arc::new(job));
+            queue.circle.arrive(Arc::new(job));
         }
-        self.shared.work.notify_all();
+        self.shared.work.notify_one();
         // The sender goes away without an answer only when the scan panicked.
         answer.await.unwrap_or(Err(LeafError::ScanFailed))
     }
@@ -95,11 +84,26 @@ impl Drop for ScanPool {
 }
 
 fn work(shared: &Shared) {
-    while let Some(stop) = next_stop(shared) {
-        if catch_unwind(AssertUnwindSafe(|| scan(&stop))).is_err() {
-            // The panic hook has told where. These searches are answered with an error; the thread
-            // goes on with others.
-            stop.iter().for_each(|(job, _)| job.abandon());
+    while let Some(work) = next(shared) {
+        match work {
+            Work::GetReady(job) => {
+                if job.is_abandoned() {
+                    continue;
+                }
+                if catch_unwind(AssertUnwindSafe(|| job.get_ready())).is_err() {
+                    job.abandon();
+                    continue;
+                }
+                shared.queue.lock().circle.board(&job);
+                shared.work.notify_all();
+            }
+            Work::Scan(stop) => {
+                if catch_unwind(AssertUnwindSafe(|| scan(&stop))).is_err() {
+                    // The panic hook has told where. These searches are answered with an error; the
+                    // thread goes on with others.
+                    stop.iter().for_each(|(job, _)| job.abandon());
+                }
+            }
         }
     }
 }
@@ -108,9 +112,10 @@ fn work(shared: &Shared) {
 fn scan(stop: &Stop) {
     let mut aboard: Vec<Aboard<'_>> = stop
         .iter()
-        .filter_map(|(job, part)| job.board(*part))
+        .filter_map(|(job, stretch)| job.board(*stretch))
         .collect();
-    if let Some(codes) = aboard.first().map(|first| first.part.codes()) {
+    if let Some((job, stretch)) = stop.first() {
+        let (part, rows) = job.stretch(*stretch);
         let is_live: Vec<_> = aboard
             .iter()
             .map(|Aboard { part, .. }| |row| part.is_live(row))
@@ -118,54 +123,29 @@ fn scan(stop: &Stop) {
         let mut riders: Vec<Rider<'_>> = aboard
             .iter_mut()
             .zip(&is_live)
-            .map(|(Aboard { folded, top, .. }, is_live)| Rider {
-                query: folded,
+            .map(|(aboard, is_live)| Rider {
+                query: aboard.folded,
+                floor: aboard.floor,
                 is_live,
-                top,
+                top: &mut aboard.top,
             })
             .collect();
-        scan_top_many(codes, &mut riders);
+        scan_top_many(part.codes(), rows, &mut riders);
     }
     aboard.into_iter().for_each(Aboard::settle);
-    stop.iter().for_each(|(job, _)| job.part_done());
+    stop.iter().for_each(|(job, _)| job.stretch_done());
 }
 
-/// The next stop of the turn under way, or the first of a new turn; `None` when stopping.
-fn next_stop(shared: &Shared) -> Option<Stop> {
+/// Waits for something to do; `None` when stopping and nothing is left.
+fn next(shared: &Shared) -> Option<Work> {
     let mut queue = shared.queue.lock();
     loop {
-        if let Some(stop) = queue.stops.pop_front() {
-            return Some(stop);
-        }
-        if !queue.waiting.is_empty() {
-            let aboard = queue.waiting.len().min(ABOARD);
-            let jobs: Vec<_> = queue.waiting.drain(..aboard).collect();
-            queue.stops = plan_turn(&jobs);
-            shared.work.notify_all();
-            continue;
+        if let Some(work) = queue.circle.next() {
+            return Some(work);
         }
         if queue.stopping {
             return None;
         }
         shared.work.wait(&mut queue);
     }
-}
-
-/// Groups the parts of all jobs by the codes they stand for. Views taken at different moments
-/// share most of their segments, though not their tombstones.
-fn plan_turn(jobs: &[Arc<SearchJob>]) -> VecDeque<Stop> {
-    let mut stops: VecDeque<Stop> = VecDeque::new();
-    let mut stop_of_codes: HashMap<*const f32, usize> = HashMap::new();
-    for job in jobs {
-        for number in 0..job.part_count() {
-            // Where its α lie tells one set of codes from another.
-            let codes = job.part(number).codes().alphas().as_ptr();
-            let stop = *stop_of_codes.entry(codes).or_insert_with(|| {
-                stops.push_back(Stop::new());
-                stops.len() - 1
-            });
-            stops[stop].push((Arc::clone(job), number));
-        }
-    }
-    stops
 }

@@ -13,9 +13,10 @@ use super::scan_pool::ScanPool;
 use super::search_job::SearchJob;
 use crate::root::{Hit, Precision};
 
-const DIMENSION: usize = 24;
+const DIMENSION: usize = 96;
 
-/// Clustered vectors with many exact duplicates, so that ties and tight bounds both occur.
+/// Clustered vectors with many exact duplicates, so that ties and tight bounds both occur, and of which
+/// few dimensions tell most, so that sealed segments are scanned in stages.
 fn vectors(random: &mut StdRng, count: usize) -> Vec<f32> {
     let centres: Vec<Vec<f32>> = (0..9)
         .map(|_| {
@@ -28,10 +29,12 @@ fn vectors(random: &mut StdRng, count: usize) -> Vec<f32> {
     for _ in 0..count {
         let centre = &centres[random.random_range(0..centres.len())];
         let spread = if random.random_bool(0.2) { 0.0 } else { 0.3 };
+        let spread = |i: usize| spread * 0.8f32.powi(i as i32 / 2);
         values.extend(
             centre
                 .iter()
-                .map(|value| value + spread * random.random_range(-1.0..1.0)),
+                .enumerate()
+                .map(|(i, value)| value + spread(i) * random.random_range(-1.0..1.0)),
         );
     }
     values
@@ -84,7 +87,7 @@ fn best_by_scoring_every_row(views: &[Arc<ShardView>], query: &Query, k: usize) 
         for row in (0..part.rows()).filter(|&row| part.is_live(row)) {
             part.read_vector(row, &mut vector).unwrap();
             hits.push(Hit {
-                id: part.id(row).unwrap().to_owned(),
+                id: part.id(row).unwrap(),
                 score: query.score(&vector),
             });
         }
@@ -98,6 +101,11 @@ async fn concurrent_searches_each_find_exactly_what_scoring_every_row_finds() {
     let root = tempfile::tempdir().unwrap();
     let shards = shards(random, root.path());
     let views: Vec<Arc<ShardView>> = shards.iter().map(Shard::view).collect();
+    let mut parts = views.iter().flat_map(|view| view.parts());
+    assert!(
+        parts.any(|part| part.codes().frame().stages.len() > 1),
+        "no stages"
+    );
     let pool = ScanPool::start(3).unwrap();
     let queries: Vec<(Vec<f32>, usize)> = (0..80)
         .map(|number| (vectors(random, 1), [1, 2, 10, 100, 5_000][number % 5]))

@@ -1,22 +1,28 @@
 //! One search on its way through the scan: what it looks at, and what it has found so far.
 
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use vectra_kernel::{FoldedQuery, Query, TopRows};
+use vectra_kernel::{FoldedQuery, Query, TopRows, probe};
 use vectra_store::{Part, ShardView};
 
 use super::LeafError;
 use super::best_hits::BestHits;
-use super::certify;
+use super::certify::Finding;
 use crate::root::{Hit, Precision};
 
-/// Rows kept of each part beyond `k`, so that the proof closes without a second scan: on SIFT-1M as
-/// one segment 8 in 500 searches needed one with 118 rows beyond, 1 with 246
-/// (`benches/results/2026-11-22-scan.md`).
+/// Rows kept of each stretch beyond `k`. The floor that a search boards with lets fewer through than this;
+/// where it does not, the proof takes a second scan.
 const SLACK: usize = 246;
+
+/// Rows of each part that are looked at before the scan, where the means of leaves say which.
+const PROBED_ROWS: usize = 256;
+
+/// Rows that one thread scans at a time, so that a large part is shared by all of them: a multiple of 16.
+const STRETCH_ROWS: usize = 96 << 10;
 
 /// The hits, best first.
 type Answer = Result<Vec<Hit>, LeafError>;
@@ -29,18 +35,30 @@ pub(super) struct SearchJob {
     views: Vec<Arc<ShardView>>,
     /// View and part within it: what there is to scan.
     parts: Vec<(usize, usize)>,
+    /// Part, and the rows of it that are scanned in one go.
+    stretches: Vec<(usize, Range<usize>)>,
+    /// What it was given when it boarded, by part.
+    boarded: OnceLock<Vec<Boarded>>,
     left_to_scan: AtomicUsize,
-    /// The best of the parts scanned so far: the better it is, the less of the others matters.
+    /// The best of what was scanned so far: the better it is, the less of the rest matters.
     best: Mutex<BestHits>,
     fault: Mutex<Option<LeafError>>,
     reply: Mutex<Option<oneshot::Sender<Answer>>>,
 }
 
-/// A search while one of its parts is scanned.
+/// The query as a part takes it, and the rows of the part that are among the best already.
+struct Boarded {
+    folded: FoldedQuery,
+    known: Vec<u32>,
+}
+
+/// A search while a stretch is scanned for it.
 pub(super) struct Aboard<'a> {
     job: &'a SearchJob,
+    stretch: usize,
     pub(super) part: &'a Part,
-    pub(super) folded: FoldedQuery,
+    pub(super) folded: &'a FoldedQuery,
+    pub(super) floor: f32,
     pub(super) top: TopRows,
 }
 
@@ -52,32 +70,46 @@ impl SearchJob {
         views: Vec<Arc<ShardView>>,
     ) -> Self {
         let mut parts = Vec::new();
+        let mut stretches = Vec::new();
         for (number, view) in views.iter().enumerate() {
-            let within = 0..view.parts().len();
-            let with_rows = within.filter(|&part| view.parts()[part].rows() > 0);
-            parts.extend(with_rows.map(|part| (number, part)));
+            for (within, part) in view.parts().iter().enumerate() {
+                let rows = part.rows() as usize;
+                for start in (0..rows).step_by(STRETCH_ROWS) {
+                    stretches.push((parts.len(), start..rows.min(start + STRETCH_ROWS)));
+                }
+                if rows > 0 {
+                    parts.push((number, within));
+                }
+            }
         }
         Self {
             query,
             k,
             precision,
-            left_to_scan: AtomicUsize::new(parts.len()),
+            left_to_scan: AtomicUsize::new(stretches.len()),
             views,
             parts,
+            stretches,
+            boarded: OnceLock::new(),
             best: Mutex::new(BestHits::new(k)),
             fault: Mutex::new(None),
             reply: Mutex::new(None),
         }
     }
 
-    /// How many parts there are to scan.
-    pub(super) fn part_count(&self) -> usize {
-        self.parts.len()
+    /// How many stretches there are to scan.
+    pub(super) fn stretch_count(&self) -> usize {
+        self.stretches.len()
     }
 
-    /// Part number `index` of [`SearchJob::part_count`].
-    pub(super) fn part(&self, index: usize) -> &Part {
-        let (view, part) = self.parts[index];
+    /// The part that a stretch is of, and its rows.
+    pub(super) fn stretch(&self, index: usize) -> (&Part, Range<usize>) {
+        let (part, rows) = &self.stretches[index];
+        (self.part(*part), rows.clone())
+    }
+
+    fn part(&self, number: usize) -> &Part {
+        let (view, part) = self.parts[number];
         &self.views[view].parts()[part]
     }
 
@@ -88,36 +120,95 @@ impl SearchJob {
         receiver
     }
 
-    /// Gets ready to scan one part; `None` when nobody waits for the answer any more, because the
-    /// caller went away or its deadline passed.
-    pub(super) fn board(&self, part: usize) -> Option<Aboard<'_>> {
-        let nobody_waits = self
-            .reply
+    /// Whether the caller went away, or its deadline passed.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.reply
             .lock()
             .as_ref()
-            .is_none_or(oneshot::Sender::is_closed);
-        if nobody_waits {
+            .is_none_or(oneshot::Sender::is_closed)
+    }
+
+    /// Gets ready to scan: the query as each part takes it, and a first look at where the best rows
+    /// are likely to be, so that the scan begins with a floor.
+    pub(super) fn get_ready(&self) {
+        let mut likely: Vec<(f64, usize, u32)> = Vec::new();
+        let mut boarded: Vec<Boarded> = Vec::with_capacity(self.parts.len());
+        for number in 0..self.parts.len() {
+            let part = self.part(number);
+            let folded = self.query.fold(part.codes());
+            // A few parts have the best of them: each is asked for more than its share.
+            let rows = PROBED_ROWS.max(self.k.div_ceil(self.parts.len()) * 2);
+            if self.precision == Precision::Exact {
+                let mut top = TopRows::new(self.k);
+                probe(
+                    part.codes(),
+                    &folded,
+                    rows,
+                    |row| part.is_live(row),
+                    &mut top,
+                );
+                let found = top.into_sorted().into_iter();
+                likely.extend(found.map(|(score, row)| (folded.estimate(score), number, row)));
+            }
+            boarded.push(Boarded {
+                folded,
+                known: Vec::new(),
+            });
+        }
+        if likely.len() > self.k {
+            likely.select_nth_unstable_by(self.k, |a, b| b.0.total_cmp(&a.0));
+            likely.truncate(self.k);
+        }
+        let mut best = self.best.lock();
+        let mut vector = Vec::new();
+        for (_, number, row) in likely {
+            if let Err(fault) = self.part(number).read_vector(row, &mut vector) {
+                self.fault.lock().get_or_insert(fault.into());
+                break;
+            }
+            let score = self.query.score(&vector);
+            if let Err(fault) = best.offer(score, number, row, |part, row| self.id(part, row)) {
+                self.fault.lock().get_or_insert(fault);
+                break;
+            }
+            boarded[number].known.push(row);
+        }
+        boarded
+            .iter_mut()
+            .for_each(|part| part.known.sort_unstable());
+        // Only the thread that took the search from the queue comes here.
+        let _ = self.boarded.set(boarded);
+    }
+
+    /// Gets aboard the scan of a stretch; `None` when nobody waits for the answer any more.
+    pub(super) fn board(&self, stretch: usize) -> Option<Aboard<'_>> {
+        if self.is_abandoned() {
             return None;
         }
-        let part = self.part(part);
-        let folded = self.query.fold(part.codes());
-        let capacity = self.k.saturating_add(SLACK).min(part.rows() as usize);
-        // What the other parts have yielded already rules out most rows of this one.
-        let kth_score = self.best.lock().kth_score();
-        let top = match (self.precision, kth_score) {
-            (Precision::Exact, Some(kth)) => TopRows::with_floor(capacity, folded.floor_for(kth)),
-            _ => TopRows::new(capacity),
+        let (number, rows) = &self.stretches[stretch];
+        let folded = &self.boarded.get()?.get(*number)?.folded;
+        let capacity = match self.precision {
+            Precision::Exact => self.k.saturating_add(SLACK),
+            Precision::Sq8 => self.k,
+        };
+        let floor = match (self.best.lock().kth_score(), self.precision) {
+            (None, _) => f32::NEG_INFINITY,
+            (Some(kth), Precision::Exact) => kth,
+            // Here the k-th best is what integers say: a cosine may be off by the error.
+            (Some(kth), Precision::Sq8) => ((f64::from(kth) - folded.error()) as f32).next_down(),
         };
         Some(Aboard {
             job: self,
-            part,
+            stretch,
+            part: self.part(*number),
             folded,
-            top,
+            floor,
+            top: TopRows::new(capacity.min(rows.len())),
         })
     }
 
-    /// One more part is done. The thread that did the last one sends the answer.
-    pub(super) fn part_done(&self) {
+    /// One more stretch is done. The thread that did the last one sends the answer.
+    pub(super) fn stretch_done(&self) {
         // AcqRel: the last thread sees what the others found.
         if self.left_to_scan.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
@@ -127,10 +218,14 @@ impl SearchJob {
         };
         let answer = match self.fault.lock().take() {
             Some(fault) => Err(fault),
-            None => Ok(self.best.lock().take_sorted()),
+            None => self.best.lock().take_sorted(|part, row| self.id(part, row)),
         };
         // A receiver that went away in the meantime wants no answer.
         let _ = reply.send(answer);
+    }
+
+    fn id(&self, part: usize, row: u32) -> Result<String, LeafError> {
+        Ok(self.part(part).id(row)?)
     }
 
     /// Ends the search without an answer: scanning for it panicked.
@@ -140,25 +235,25 @@ impl SearchJob {
 }
 
 impl Aboard<'_> {
-    /// Turns what the scan of this part kept into hits.
+    /// Turns what the scan of this stretch kept into hits.
     pub(super) fn settle(self) {
-        let Self {
-            job,
-            part,
-            folded,
-            top,
-        } = self;
-        let dropped = top.best_dropped();
-        let found = certify::PartFinding {
-            part,
-            folded,
-            rows: top.into_sorted(),
-            dropped,
+        let job = self.job;
+        let (number, rows) = &job.stretches[self.stretch];
+        let known = job.boarded.get().and_then(|boarded| boarded.get(*number));
+        let finding = Finding {
+            query: &job.query,
+            parts: &|part| job.part(part),
+            number: *number,
+            stretch: rows.clone(),
+            folded: self.folded,
+            known: known.map_or(&[], |boarded| &boarded.known),
+            dropped: self.top.best_dropped(),
+            rows: self.top.into_sorted(),
         };
         let mut best = job.best.lock();
         let settled = match job.precision {
-            Precision::Exact => certify::settle_exactly(&job.query, found, &mut best),
-            Precision::Sq8 => certify::settle_by_integers(found, &mut best),
+            Precision::Exact => finding.settle_exactly(&mut best),
+            Precision::Sq8 => finding.settle_by_integers(&mut best),
         };
         if let Err(fault) = settled {
             job.fault.lock().get_or_insert(fault);

@@ -23,6 +23,7 @@ const LOCK_FILE: &str = "LOCK";
 pub(super) struct DataDirectory {
     path: PathBuf,
     identity: Mutex<Identity>,
+    incarnation: u64,
     /// The operating system gives the lock back when the process ends, however it ends.
     _lock: File,
 }
@@ -87,6 +88,7 @@ impl DataDirectory {
         Ok(Some(Self {
             path: path.to_owned(),
             identity: Mutex::new(identity),
+            incarnation: rand::random(),
             _lock: lock,
         }))
     }
@@ -99,6 +101,12 @@ impl DataDirectory {
     /// The id of this node, made when the directory was.
     pub(super) fn node(&self) -> NodeId {
         self.identity.lock().node
+    }
+
+    /// Drawn at every start. The same node in another incarnation is another process: this one
+    /// restarted, or one on a copy of its directory.
+    pub(super) fn incarnation(&self) -> u64 {
+        self.incarnation
     }
 
     /// The cluster that this data belongs to, once it belongs to one.

@@ -1,6 +1,7 @@
 //! One process: puts the rooms together for its role, and takes them down again.
 
 mod announce;
+mod balancer;
 mod founding;
 mod greeting;
 mod identity;
@@ -11,10 +12,12 @@ mod shutdown;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use vectra_cluster::{
@@ -29,6 +32,7 @@ use crate::http;
 use crate::leaf::{Budget, Leaf, ShardNodeService};
 use crate::root::{CoordinatorService, Directory, Layout, Leaves, Root};
 use announce::Announcer;
+use balancer::Balancer;
 use founding::Founding;
 use identity::DataDirectory;
 use presence::Presence;
@@ -39,6 +43,9 @@ const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Bytes that a peer may send ahead, on a call and on its connection.
 const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 32 << 20;
+
+/// Between two attempts to drop a copy that is no longer placed here.
+const LEFTOVERS: Duration = Duration::from_secs(1);
 
 /// Where the raft log of all groups lies within the data directory.
 const LOG_DIRECTORY: &str = "log";
@@ -118,6 +125,9 @@ pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     shutdown::drain(&http_stop).await;
     tasks.shutdown().await;
     parts.close().await;
+    // A compaction may go on for a moment on a thread of its own: the directory is free for another
+    // process when this one has ended, not before.
+    std::mem::forget(data);
     outcome
 }
 
@@ -141,6 +151,7 @@ struct CoordinatorParts {
     placement: PlacementGroup,
     directory: Arc<Directory>,
     root: Arc<Root>,
+    incarnation: u64,
 }
 
 impl Parts {
@@ -148,13 +159,14 @@ impl Parts {
         let node = data.node();
         data.check_log(LOG_DIRECTORY)?;
         let engine = LogEngine::open(&data.path().join(LOG_DIRECTORY))?;
-        let network = Network::new(node);
+        let network = Network::new(node).with_move_rate(config.move_rate);
         let timing = RaftTiming::default();
 
         let mut leaf = None;
         if role != Role::Coordinator {
             let store = StoreOptions {
                 seal_bytes: config.seal_bytes,
+                seal_after: config.seal_after,
                 ..StoreOptions::default()
             };
             let directory = data.path().join("shards");
@@ -174,12 +186,14 @@ impl Parts {
                 replicas: u32::try_from(config.replicas).unwrap_or(u32::MAX),
                 nodes_at_start: config.nodes_at_start,
             };
+            let incarnation = data.incarnation();
             let leaves = Leaves::new(leaf.clone().map(|leaf| (node, leaf)), network.clone());
             let root = Root::new(placement.clone(), leaves, Arc::clone(&directory), layout);
             coordinator = Some(CoordinatorParts {
                 placement,
                 directory,
                 root: Arc::new(root),
+                incarnation,
             });
         }
         Ok(Self {
@@ -245,6 +259,7 @@ async fn serve_grpc(listener: TcpListener, parts: Parts) -> anyhow::Result<()> {
     let coordinator = parts.coordinator.map(|found| {
         CoordinatorServer::new(CoordinatorService::new(
             parts.node,
+            found.incarnation,
             found.placement,
             found.directory,
         ))
@@ -279,6 +294,11 @@ async fn settle_and_stay(
     founding
         .settle(&config.cluster.peers, &config.cluster.join)
         .await?;
+    let balancer = Balancer {
+        placement: found.placement.clone(),
+        root: Arc::clone(&found.root),
+        dead_after: config.dead_after,
+    };
     let presence = Presence {
         data,
         grpc: addresses.grpc,
@@ -288,10 +308,14 @@ async fn settle_and_stay(
         placement: found.placement,
         directory: found.directory,
     };
-    Err(presence.run().await)
+    tokio::select! {
+        reason = presence.run() => Err(reason),
+        () = balancer.run() => Ok(()),
+    }
 }
 
-/// Follows the placement map: learns addresses from it, and starts the replicas that it puts here.
+/// Follows the placement map: learns addresses from it, starts the replicas that it puts here, and
+/// drops those that have left.
 async fn follow(
     mut maps: watch::Receiver<Arc<PlacementMap>>,
     network: Network,
@@ -310,6 +334,15 @@ async fn follow(
         {
             tracing::error!(%error, "a replica that belongs here is not served");
         }
-        maps.changed().await.context("the placement went away")?;
+        loop {
+            if let Ok(changed) = timeout(LEFTOVERS, maps.changed()).await {
+                changed.context("the placement went away")?;
+                break;
+            }
+            // A copy that is still being read when it should go is dropped a little later.
+            if let Some(leaf) = &leaf {
+                leaf.groups().drop_left().await;
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use vectra_cluster::placement::{Coordinator, PlacementMap, ShardNode};
+use vectra_cluster::placement::{Coordinator, PlacementMap};
 use vectra_cluster::{Network, NodeId, PlacementCommand, PlacementGroup};
 use vectra_wire::v1;
 use vectra_wire::v1::coordinator_client::CoordinatorClient;
@@ -57,8 +57,33 @@ impl Presence {
             {
                 return reason;
             }
+            if let Some(reason) = self.double(&map).await {
+                return reason;
+            }
             tokio::join!(self.keep_entries_true(&map), self.watch_others(&map));
         }
+    }
+
+    /// Why this process may not be the node that it is: where the map says that this node is
+    /// reached, another process answers in its name.
+    async fn double(&self, map: &PlacementMap) -> Option<anyhow::Error> {
+        let node = self.data.node();
+        let known = &map.coordinators.get(&node)?.grpc;
+        if *known == self.grpc {
+            return None;
+        }
+        let mut client = CoordinatorClient::new(self.network.channel_to(known).ok()?);
+        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest {})).await;
+        let answer = answer.ok()?.ok()?.into_inner();
+        let is_other = answer.node == node && answer.incarnation != self.data.incarnation();
+        is_other.then(|| {
+            anyhow::anyhow!(
+                "another process, reached at {known}, is node {node} already: {} is a copy of its \
+                 data directory, or the other way round. Start this process with an empty data \
+                 directory, or stop the other one first",
+                self.data.path().display()
+            )
+        })
     }
 
     async fn keep_entries_true(&self, map: &PlacementMap) {
@@ -82,11 +107,9 @@ impl Presence {
             self.propose(command).await;
         }
         let (grpc, http) = (self.grpc.clone(), Some(self.http.clone()));
-        let entry = ShardNode {
-            grpc: grpc.clone(),
-            http: http.clone(),
-        };
-        if self.leaf.is_some() && map.nodes.get(&node) != Some(&entry) {
+        let known = map.nodes.get(&node);
+        let is_true = known.is_some_and(|known| known.grpc == grpc && known.http == http);
+        if self.leaf.is_some() && !is_true {
             self.propose(PlacementCommand::AnnounceNode { node, grpc, http })
                 .await;
         }

@@ -28,6 +28,10 @@ impl Backend for Root {
         Root::fetch(self, id, deadline).await
     }
 
+    async fn drain(&self, node: u64, draining: bool, deadline: Instant) -> Result<(), RootError> {
+        Root::drain(self, node, draining, deadline).await
+    }
+
     async fn status(&self) -> ClusterStatus {
         self.cluster_status()
     }

@@ -3,20 +3,27 @@
 //! Soft state: each coordinator has its own, a new one learns it within a second, and a wrong
 //! entry costs one more call. What must be agreed is in the placement map.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use vectra_cluster::placement::{
+    Move, Observed, ObservedLeader, ObservedNode, ObservedReplica, ObservedShard, PlacementMap,
+    Position,
+};
 use vectra_cluster::{NodeId, ShardId};
-use vectra_wire::v1::ReplicaReport;
+use vectra_wire::v1::{CatchUp, ReplicaReport};
+
+use super::doubles::{Admission, Doubles};
 
 /// A node is alive while it was heard of within this time; it announces itself twice a second.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// What was heard, by shard and by node.
-#[derive(Default)]
 pub struct Directory {
     heard: Mutex<Heard>,
+    /// Nobody was heard of before; a node that is never heard of is silent since then.
+    began: Instant,
 }
 
 #[derive(Default)]
@@ -24,6 +31,16 @@ struct Heard {
     leaders: HashMap<ShardId, Leader>,
     nodes: HashMap<NodeId, Sighting>,
     coordinators: HashMap<NodeId, Instant>,
+    progress: HashMap<ShardId, Progress>,
+    doubles: Doubles,
+}
+
+/// How far a shard's move has come, and since when.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    /// [`Move::since`], bytes sent, entries missing.
+    measure: (u64, u64, u64),
+    since: Instant,
 }
 
 #[derive(Clone, Copy)]
@@ -34,6 +51,8 @@ struct Leader {
 
 struct Sighting {
     at: Instant,
+    /// No answer to a call is worth as much as not being heard of.
+    suspected: bool,
     memory_bytes: u64,
     replicas: Vec<ReplicaReport>,
 }
@@ -74,10 +93,17 @@ impl Directory {
             node,
             Sighting {
                 at: Instant::now(),
+                suspected: false,
                 memory_bytes,
                 replicas,
             },
         );
+    }
+
+    /// Whether the process that announces itself may be this node.
+    pub(super) fn admit(&self, node: NodeId, incarnation: u64, grpc: &str) -> Admission {
+        let mut heard = self.heard.lock();
+        heard.doubles.admit(node, incarnation, grpc, Instant::now())
     }
 
     /// Another coordinator answered.
@@ -134,7 +160,7 @@ impl Directory {
             heard.leaders.remove(&shard);
         }
         if let Some(sighting) = heard.nodes.get_mut(&asked) {
-            sighting.at = sighting.at.checked_sub(SILENCE).unwrap_or(sighting.at);
+            sighting.suspected = true;
         }
     }
 
@@ -147,6 +173,47 @@ impl Directory {
                 alive: sighting.is_fresh(),
                 memory_bytes: sighting.memory_bytes,
             })
+    }
+
+    /// What was seen of the nodes and shards of `map`, for the planning of moves.
+    pub(super) fn observe(&self, map: &PlacementMap) -> Observed {
+        let mut heard = self.heard.lock();
+        let silence = |node: &NodeId| {
+            let at = heard.nodes.get(node).map_or(self.began, |seen| seen.at);
+            let silent = at.elapsed();
+            (*node, ObservedNode { silent })
+        };
+        let nodes = map.nodes.keys().map(silence).collect();
+        let mut shards = BTreeMap::new();
+        for (id, shard) in &map.shards {
+            let mut seen = heard.observe_shard(*id);
+            if let Some(next) = &shard.next {
+                let measure = heard.measure(*id, next);
+                let now = Progress {
+                    measure,
+                    since: Instant::now(),
+                };
+                let progress = heard.progress.entry(*id).or_insert(now);
+                if progress.measure != measure {
+                    *progress = now;
+                }
+                seen.stalled = progress.since.elapsed();
+            } else {
+                heard.progress.remove(id);
+            }
+            shards.insert(*id, seen);
+        }
+        Observed { nodes, shards }
+    }
+
+    /// How the copies of a shard on their way get on, as its leader reports.
+    pub(super) fn catch_ups(&self, shard: ShardId) -> Vec<CatchUp> {
+        let heard = self.heard.lock();
+        heard
+            .leader_report(shard)
+            .and_then(|(_, report)| report.members.as_ref())
+            .map(|members| members.catch_ups.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn shard(&self, shard: ShardId) -> ShardGlance {
@@ -185,7 +252,78 @@ impl Directory {
 
 impl Sighting {
     fn is_fresh(&self) -> bool {
-        self.at.elapsed() < SILENCE
+        !self.suspected && self.at.elapsed() < SILENCE
+    }
+}
+
+impl Heard {
+    /// What the leader of the latest term reports of a shard, if it was heard of lately.
+    fn leader_report(&self, shard: ShardId) -> Option<(NodeId, &ReplicaReport)> {
+        let fresh = self.nodes.iter().filter(|(_, seen)| seen.is_fresh());
+        let reports = fresh.flat_map(|(node, seen)| seen.replicas.iter().map(|one| (*node, one)));
+        reports
+            .filter(|(node, report)| report.shard == shard && report.leader == Some(*node))
+            .max_by_key(|(_, report)| report.term)
+    }
+
+    fn observe_shard(&self, shard: ShardId) -> ObservedShard {
+        let mut observed = ObservedShard::default();
+        for (&node, sighting) in &self.nodes {
+            let reports = sighting.replicas.iter();
+            for report in reports.filter(|report| report.shard == shard) {
+                let members = report.members.as_ref();
+                let is_member = members.is_some_and(|members| {
+                    members.voters.contains(&node) || members.learners.contains(&node)
+                });
+                let fault = report.fault.clone().filter(|_| report.damaged);
+                let copy = ObservedReplica {
+                    damaged: fault,
+                    dropped: report.dropped,
+                    member_as_of: position_of(report).filter(|_| is_member),
+                    bytes: report.bytes,
+                };
+                observed.replicas.insert(node, copy);
+            }
+        }
+        observed.leader = self.leader_report(shard).and_then(|(node, report)| {
+            Some(ObservedLeader {
+                node,
+                settled: report.members.as_ref()?.settled,
+                as_of: position_of(report)?,
+            })
+        });
+        observed
+    }
+
+    fn measure(&self, shard: ShardId, next: &Move) -> (u64, u64, u64) {
+        let members = self
+            .leader_report(shard)
+            .and_then(|(_, report)| report.members.as_ref());
+        let catch_ups = members.into_iter().flat_map(|members| &members.catch_ups);
+        let (mut sent, mut missing) = (0, 0);
+        for one in catch_ups {
+            sent += one.sent_bytes;
+            missing += one.missing_entries;
+        }
+        (next.since, sent, missing)
+    }
+}
+
+fn position_of(report: &ReplicaReport) -> Option<Position> {
+    let as_of = report.members.as_ref()?.as_of?;
+    Some(Position {
+        term: as_of.term,
+        node: as_of.node,
+        index: as_of.index,
+    })
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            heard: Mutex::default(),
+            began: Instant::now(),
+        }
     }
 }
 
@@ -199,7 +337,7 @@ mod tests {
             term,
             leader: Some(leader),
             rows: 7,
-            fault: None,
+            ..ReplicaReport::default()
         }
     }
 

@@ -29,6 +29,9 @@ pub enum RootError {
         /// What happened.
         reason: String,
     },
+    /// No shard node has this id.
+    #[error("there is no shard node {0}; `vectra status` lists those there are")]
+    NoSuchNode(u64),
     /// The deadline passed.
     #[error("no answer within {0:?}")]
     Deadline(Duration),

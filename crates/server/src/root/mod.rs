@@ -2,6 +2,7 @@
 
 mod backend;
 mod directory;
+mod doubles;
 mod error;
 mod gather;
 mod leaves;
@@ -15,8 +16,8 @@ mod write;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout};
-use vectra_cluster::placement::{Collection, PlacementMap};
-use vectra_cluster::{PlacementCommand, PlacementGroup, PlacementOutcome};
+use vectra_cluster::placement::{Collection, Observed, PlacementMap};
+use vectra_cluster::{NodeId, PlacementCommand, PlacementGroup, PlacementOutcome};
 
 pub use directory::Directory;
 pub use error::RootError;
@@ -66,6 +67,39 @@ impl Root {
             leaves,
             directory,
             layout,
+        }
+    }
+
+    /// What was seen of the cluster lately, for the planning of moves.
+    pub fn observe(&self, map: &PlacementMap) -> Observed {
+        self.hear_own_leaf();
+        self.directory.observe(map)
+    }
+
+    /// The shards of this very process announce themselves to nobody else here.
+    fn hear_own_leaf(&self) {
+        if let Some((own, leaf)) = self.leaves.own() {
+            self.directory
+                .node_announced(*own, leaf.memory_bytes(), leaf.reports());
+        }
+    }
+
+    /// Empties a shard node of its replicas, or no longer.
+    pub async fn drain(
+        &self,
+        node: NodeId,
+        draining: bool,
+        deadline: Instant,
+    ) -> Result<(), RootError> {
+        let patience = Patience::until(deadline);
+        let command = PlacementCommand::Drain { node, draining };
+        match self.placement.propose(command, patience.left()).await {
+            Ok(PlacementOutcome::Refused { .. }) => Err(RootError::NoSuchNode(node)),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                patience.check_deadline()?;
+                Err(unplaced(error.to_string()))
+            }
         }
     }
 

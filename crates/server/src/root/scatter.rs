@@ -157,8 +157,12 @@ impl Root {
         shard: ShardId,
         attempt: usize,
     ) -> Option<NodeId> {
-        self.directory
-            .pick(shard, &map.shards.get(&shard)?.replicas, attempt)
+        let placed = map.shards.get(&shard)?;
+        // On the way from some replicas to others, any of them may lead.
+        let mut replicas = placed.replicas.clone();
+        let coming = placed.hosts();
+        replicas.extend(coming.iter().filter(|node| !placed.replicas.contains(node)));
+        self.directory.pick(shard, &replicas, attempt)
     }
 }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::{Request, Response, Status};
-use vectra_cluster::placement::ShardNode;
 use vectra_cluster::{NodeId, PlacementCommand, PlacementGroup};
 use vectra_wire::v1;
 use vectra_wire::v1::coordinator_server::Coordinator;
 
-use super::Directory;
+use super::{Directory, doubles::Admission};
 
 /// How long a node's announcement may wait to be agreed on.
 const AGREEMENT: Duration = Duration::from_secs(5);
@@ -18,15 +17,22 @@ const AGREEMENT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct CoordinatorService {
     own: NodeId,
+    incarnation: u64,
     placement: PlacementGroup,
     directory: Arc<Directory>,
 }
 
 impl CoordinatorService {
-    /// A service of node `own`.
-    pub fn new(own: NodeId, placement: PlacementGroup, directory: Arc<Directory>) -> Self {
+    /// A service of node `own` in this incarnation.
+    pub fn new(
+        own: NodeId,
+        incarnation: u64,
+        placement: PlacementGroup,
+        directory: Arc<Directory>,
+    ) -> Self {
         Self {
             own,
+            incarnation,
             placement,
             directory,
         }
@@ -39,13 +45,16 @@ impl CoordinatorService {
     /// Takes note of a shard node. The leader of the placement also writes it into the map; the
     /// others need not, since a node announces itself to every coordinator.
     fn register(&self, node: NodeId, grpc: String, http: Option<String>) {
-        let announced = ShardNode { grpc, http };
-        let known = self.placement.map().borrow().nodes.get(&node) == Some(&announced);
-        if known || self.placement.leader() != Some(self.own) {
+        let is_known = {
+            let maps = self.placement.map();
+            let map = maps.borrow();
+            let known = map.nodes.get(&node);
+            known.is_some_and(|known| known.grpc == grpc && known.http == http)
+        };
+        if is_known || self.placement.leader() != Some(self.own) {
             return;
         }
         let placement = self.placement.clone();
-        let ShardNode { grpc, http } = announced;
         let command = PlacementCommand::AnnounceNode { node, grpc, http };
         tokio::spawn(async move {
             if let Err(error) = placement.propose(command, AGREEMENT).await {
@@ -65,6 +74,7 @@ impl Coordinator for CoordinatorService {
         Ok(Response::new(v1::IdentifyResponse {
             node: self.own,
             cluster_id,
+            incarnation: self.incarnation,
         }))
     }
 
@@ -93,6 +103,20 @@ impl Coordinator for CoordinatorService {
                  join the right cluster, or start with an empty data directory"
             );
             let refused = Some(refused);
+            return Ok(Response::new(v1::AnnounceResponse {
+                cluster_id,
+                refused,
+                ..Default::default()
+            }));
+        }
+        let admission =
+            self.directory
+                .admit(announced.node, announced.incarnation, &announced.grpc);
+        if admission != Admission::Welcome {
+            let refused = match admission {
+                Admission::Refused(reason) => Some(reason),
+                Admission::Welcome | Admission::NotYet => None,
+            };
             return Ok(Response::new(v1::AnnounceResponse {
                 cluster_id,
                 refused,

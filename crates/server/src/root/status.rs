@@ -3,6 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use vectra_cluster::placement::{Move, MoveReason, Shard};
+use vectra_wire::v1::CatchUp;
+
 use super::{Root, directory::NodeGlance};
 
 /// The cluster at a glance.
@@ -20,6 +23,34 @@ pub struct ClusterStatus {
     pub collections: Vec<CollectionStatus>,
     /// Hash ranges of the collections' ids.
     pub shards: Vec<ShardStatus>,
+    /// Replicas on their way from node to node.
+    pub moves: Vec<MoveStatus>,
+}
+
+/// A shard whose replicas change.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct MoveStatus {
+    /// Shard id.
+    pub shard: u64,
+    /// Why: `raise`, `spread`, `drain`, `dead`, `damaged` or `given_up`.
+    #[schema(value_type = String)]
+    pub reason: MoveReason,
+    /// The nodes that will hold no copy any more.
+    pub from: Vec<u64>,
+    /// The nodes that get a copy.
+    pub to: Vec<u64>,
+    /// Bytes of files sent so far.
+    pub sent_bytes: u64,
+    /// Bytes of files to send in all, as far as known; entries of the log come after them.
+    pub total_bytes: u64,
+    /// Bytes sent a second.
+    pub bytes_per_second: u64,
+    /// Entries of the log that the slowest of the new copies lacks.
+    pub missing_entries: u64,
+    /// How far the copying is, in per cent; absent before it has begun.
+    pub percent: Option<f64>,
+    /// When the files will be there, if it goes on like this.
+    pub eta_seconds: Option<u64>,
 }
 
 /// One coordinator.
@@ -52,6 +83,8 @@ pub struct NodeStatus {
     pub replicas: u64,
     /// Memory of its shards, in bytes.
     pub memory_bytes: u64,
+    /// Whether it is being emptied.
+    pub draining: bool,
 }
 
 /// One collection.
@@ -80,15 +113,14 @@ pub struct ShardStatus {
     pub rows: u64,
     /// What is wrong with its replicas.
     pub faults: Vec<String>,
+    /// Why the last move of its replicas was given up, if it was.
+    pub move_failed: Option<String>,
 }
 
 impl Root {
     /// The cluster as this coordinator sees it; other nodes' figures are up to a second old.
     pub fn cluster_status(&self) -> ClusterStatus {
-        if let Some((own, leaf)) = self.leaves.own() {
-            self.directory
-                .node_announced(*own, leaf.memory_bytes(), leaf.reports());
-        }
+        self.hear_own_leaf();
         let map = self.map();
         let shard_status = |(&id, shard): (&u64, &vectra_cluster::placement::Shard)| {
             let glance = self.directory.shard(id);
@@ -99,6 +131,7 @@ impl Root {
                 replicas: shard.replicas.clone(),
                 rows: glance.rows,
                 faults: glance.faults,
+                move_failed: shard.failed.as_ref().map(|failed| failed.reason.clone()),
             }
         };
         let shards: Vec<ShardStatus> = map.shards.iter().map(shard_status).collect();
@@ -123,7 +156,12 @@ impl Root {
                 leaders: led as u64,
                 replicas: held as u64,
                 memory_bytes,
+                draining: node.draining,
             }
+        };
+        let move_status = |(&id, shard): (&u64, &vectra_cluster::placement::Shard)| {
+            let next = shard.next.as_ref()?;
+            Some(move_status(id, shard, next, &self.directory.catch_ups(id)))
         };
         let leader = self.placement.leader();
         let coordinator_status =
@@ -149,7 +187,92 @@ impl Root {
             coordinators: map.coordinators.iter().map(coordinator_status).collect(),
             nodes: map.nodes.iter().map(node_status).collect(),
             collections: map.collections.iter().map(collection_status).collect(),
+            moves: map.shards.iter().filter_map(move_status).collect(),
             shards,
         }
+    }
+}
+
+fn move_status(id: u64, shard: &Shard, next: &Move, catch_ups: &[CatchUp]) -> MoveStatus {
+    let added = next.replicas.iter().copied();
+    let to: Vec<u64> = added
+        .filter(|node| !shard.replicas.contains(node))
+        .collect();
+    let arriving: Vec<&CatchUp> = catch_ups
+        .iter()
+        .filter(|one| to.contains(&one.node))
+        .collect();
+    let sum = |of: fn(&CatchUp) -> u64| arriving.iter().map(|one| of(one)).sum::<u64>();
+    let sent = sum(|one| one.sent_bytes);
+    let total = sum(|one| one.total_bytes);
+    let rate = sum(|one| one.bytes_per_second);
+    let missing = arriving.iter().map(|one| one.missing_entries).max();
+    // Without files to send, or with all of them there, only entries are missing.
+    let percent = match missing {
+        None => None,
+        Some(0) => Some(100.0),
+        Some(_) if total > 0 => Some((sent as f64 / total as f64 * 100.0).min(99.0)),
+        Some(_) => Some(0.0),
+    };
+    MoveStatus {
+        shard: id,
+        reason: next.reason,
+        from: next.leaving.iter().copied().collect(),
+        to,
+        sent_bytes: sent,
+        total_bytes: total,
+        bytes_per_second: rate,
+        missing_entries: missing.unwrap_or_default(),
+        percent,
+        eta_seconds: total.saturating_sub(sent).checked_div(rate),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status_of(catch_ups: &[CatchUp]) -> MoveStatus {
+        let shard = Shard::new("default", 0, 9, vec![1, 2, 3]);
+        let next = Move {
+            replicas: vec![2, 3, 4],
+            leaving: [1].into(),
+            reason: MoveReason::Drain,
+            since: 7,
+        };
+        move_status(5, &shard, &next, catch_ups)
+    }
+
+    #[test]
+    fn a_move_tells_how_far_its_copies_are_and_when_they_will_be_there() {
+        let waiting = status_of(&[]);
+        assert_eq!((waiting.from, waiting.to), (vec![1], vec![4]));
+        assert_eq!((waiting.percent, waiting.eta_seconds), (None, None));
+
+        let under_way = CatchUp {
+            node: 4,
+            sent_bytes: 300,
+            total_bytes: 1_000,
+            bytes_per_second: 70,
+            missing_entries: 12,
+        };
+        // A follower that lags is no part of the move.
+        let lagging = CatchUp {
+            node: 2,
+            sent_bytes: 1,
+            total_bytes: 9_000,
+            ..under_way
+        };
+        let moving = status_of(&[under_way, lagging]);
+        assert_eq!(moving.percent, Some(30.0));
+        assert_eq!(moving.eta_seconds, Some(10));
+
+        let arrived = CatchUp {
+            sent_bytes: 1_000,
+            bytes_per_second: 0,
+            missing_entries: 0,
+            ..under_way
+        };
+        assert_eq!(status_of(&[arrived]).percent, Some(100.0));
     }
 }

@@ -1,6 +1,6 @@
 //! The growing rows between two freezes.
 
-use super::GrowingBlock;
+use super::{GrowingBlock, GrowingRows};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 
@@ -49,10 +49,11 @@ impl Generation {
         self.rows().checked_add(rows).is_some()
     }
 
-    /// Appends rows, then merges from the end so far that each block has at least twice the rows of
-    /// the next one: a row is merged about log₂ of 8,192 times at most, and the blocks stay few.
-    pub(crate) fn append(&mut self, dimension: usize, block: GrowingBlock) {
-        let mut merged_rows = block.rows();
+    /// Appends rows, merged with as many blocks from the end as it takes for each block to have at
+    /// least twice the rows of the next one: a row is merged about log₂ of 8,192 times at most, and
+    /// the blocks stay few. Codes are made once for all that is merged.
+    pub(crate) fn append(&mut self, dimension: usize, rows: GrowingRows) {
+        let mut merged_rows = rows.count();
         let mut kept = self.blocks.len();
         while let Some(before) = kept.checked_sub(1).and_then(|last| self.blocks.get(last)) {
             let rows_before = before.block.rows();
@@ -68,16 +69,17 @@ impl Generation {
             .get(kept)
             .map_or(self.rows(), |placed| placed.first);
         let merged: Vec<PlacedBlock> = self.blocks.drain(kept..).collect();
-        let block = if merged.is_empty() {
-            block
+        let rows = if merged.is_empty() {
+            rows
         } else {
-            let mut blocks: Vec<&GrowingBlock> = merged.iter().map(|old| &*old.block).collect();
-            blocks.push(&block);
-            GrowingBlock::merged(dimension, &blocks)
+            let mut all: Vec<&GrowingRows> =
+                merged.iter().map(|old| old.block.plain_rows()).collect();
+            all.push(&rows);
+            GrowingRows::joined(&all)
         };
         self.blocks.push(PlacedBlock {
             first,
-            block: Arc::new(block),
+            block: Arc::new(GrowingBlock::new(dimension, rows)),
         });
     }
 
@@ -98,23 +100,23 @@ mod tests {
     use super::*;
     use crate::ids::{Ids, hash_id};
 
-    fn block(numbers: std::ops::Range<u32>) -> GrowingBlock {
+    fn rows(numbers: std::ops::Range<u32>) -> GrowingRows {
         let mut ids = Ids::default();
         let mut vectors = Vec::new();
         for number in numbers {
             ids.push(&format!("id-{number}"));
             vectors.extend([number as f32, 1.0]);
         }
-        GrowingBlock::new(2, ids, vectors)
+        GrowingRows::new(ids, vectors)
     }
 
     #[test]
     fn merging_keeps_every_row_number() {
         let mut generation = Generation::new(0);
         let mut next = 0;
-        for rows in [1, 1, 1, 5, 3, 1, 1, 40, 7, 6, 5, 4, 3, 2, 1] {
-            generation.append(2, block(next..next + rows));
-            next += rows;
+        for count in [1, 1, 1, 5, 3, 1, 1, 40, 7, 6, 5, 4, 3, 2, 1] {
+            generation.append(2, rows(next..next + count));
+            next += count;
         }
         assert_eq!(generation.rows(), next);
         for number in 0..next {
@@ -137,7 +139,7 @@ mod tests {
     fn single_rows_end_up_in_few_blocks() {
         let mut generation = Generation::new(0);
         for number in 0..3_000 {
-            generation.append(2, block(number..number + 1));
+            generation.append(2, rows(number..number + 1));
             assert!(
                 generation.blocks().len() <= 13,
                 "{} blocks",
@@ -150,7 +152,7 @@ mod tests {
     fn a_block_grows_no_further_than_its_limit() {
         let mut generation = Generation::new(0);
         for number in 0..40 {
-            generation.append(2, block(number * 1_000..(number + 1) * 1_000));
+            generation.append(2, rows(number * 1_000..(number + 1) * 1_000));
         }
         assert!(
             generation

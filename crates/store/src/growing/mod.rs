@@ -3,5 +3,5 @@
 mod block;
 mod generation;
 
-pub(crate) use block::GrowingBlock;
+pub(crate) use block::{GrowingBlock, GrowingRows};
 pub(crate) use generation::{Generation, PlacedBlock};

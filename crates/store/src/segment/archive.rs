@@ -1,90 +1,99 @@
-//! What a segment says about its rows besides their codes: an rkyv archive in the segment file.
+//! How a segment's codes are read: an rkyv archive in the segment file.
 
-use crate::{
-    ids::Ids,
-    index::{lower_bound, sorted_hashes},
-};
-use rkyv::{Archive, Serialize, rend::f32_le};
-use vectra_kernel::QuantizedRows;
+use rkyv::{Archive, Deserialize, Serialize, rancor, util::AlignedVec};
+use vectra_kernel::{Frame, Leaves, Rotation, Stage};
 
-/// What a segment says about its rows besides their codes. The order of the fields is part of the
-/// format.
-#[derive(Debug, Archive, Serialize)]
-pub(crate) struct SegmentArchive {
+/// How a segment's codes are read: the kernel's frame, but for the shape, which the header has. The order
+/// of the fields is part of the format.
+#[derive(Debug, Archive, Serialize, Deserialize)]
+pub(super) struct SegmentArchive {
+    /// The rotation's matrix, row by row, and its defect.
+    rotation: Option<(Vec<f32>, f32)>,
+    /// What was taken from each rotated coordinate.
+    centre: Vec<f32>,
     /// The scale of each dimension's codes.
     alphas: Vec<f32>,
-    /// No row is farther from what its codes stand for.
+    /// Log₂ of how much finer the weights of a query are from the second group of dimensions on.
+    lead_shift: u32,
+    stages: Vec<ArchivableStage>,
+    leaves: Option<ArchivableLeaves>,
+}
+
+/// One step of a scan.
+#[derive(Debug, Archive, Serialize, Deserialize)]
+struct ArchivableStage {
+    end: u32,
+    shift: u32,
     residual_norm: f32,
-    /// Where each row's id ends in `id_text`.
-    id_ends: Vec<u32>,
-    /// The ids by row, UTF-8, one after the other.
-    id_text: Vec<u8>,
-    /// The hashes of the ids, ascending, so that an id is found without a resident map.
-    index_hashes: Vec<u64>,
-    /// The row that each of `index_hashes` belongs to.
-    index_rows: Vec<u32>,
+    code_norm: f32,
+    tails: Vec<f32>,
+}
+
+/// Rows that are like each other, and their means.
+#[derive(Debug, Archive, Serialize, Deserialize)]
+struct ArchivableLeaves {
+    rows: u32,
+    codes: Vec<u8>,
 }
 
 impl SegmentArchive {
-    pub(super) fn new(ids: &Ids, quantized: &QuantizedRows) -> Self {
-        let (index_hashes, index_rows) = sorted_hashes(ids).into_iter().unzip();
-        Self {
-            alphas: quantized.alphas().to_vec(),
-            residual_norm: quantized.residual_norm(),
-            id_ends: ids.ends().to_vec(),
-            id_text: ids.text().as_bytes().to_vec(),
-            index_hashes,
-            index_rows,
-        }
-    }
-}
-
-impl ArchivedSegmentArchive {
-    /// Whether every list has the length that these rows need.
-    pub(super) fn fits(&self, rows: usize, dimension: usize) -> bool {
-        self.alphas.len() == dimension
-            && self.id_ends.len() == rows
-            && self.index_hashes.len() == rows
-            && self.index_rows.len() == rows
-            && self
-                .id_ends
-                .last()
-                .map_or(0, |end| end.to_native() as usize)
-                == self.id_text.len()
-    }
-
-    pub(super) fn alphas(&self) -> Vec<f32> {
-        self.alphas
-            .iter()
-            .map(|alpha: &f32_le| alpha.to_native())
-            .collect()
-    }
-
-    pub(super) fn residual_norm(&self) -> f32 {
-        self.residual_norm.to_native()
-    }
-
-    /// The id of a row, if its place in the text is a sound one.
-    pub(super) fn id(&self, row: u32) -> Option<&str> {
-        let row = row as usize;
-        let start = match row.checked_sub(1) {
-            Some(before) => self.id_ends.get(before)?.to_native(),
-            None => 0,
+    /// The bytes of a frame, as they are in the file.
+    pub(super) fn encode(frame: &Frame) -> Result<AlignedVec, rancor::Error> {
+        let stage = |stage: &Stage| ArchivableStage {
+            end: stage.end as u32,
+            shift: stage.shift,
+            residual_norm: stage.residual_norm,
+            code_norm: stage.code_norm,
+            tails: stage.tails.clone(),
         };
-        let end = self.id_ends.get(row)?.to_native();
-        let text = self.id_text.get(start as usize..end as usize)?;
-        std::str::from_utf8(text).ok()
+        let rotation = |rotation: &Rotation| (rotation.matrix().to_vec(), rotation.defect());
+        let leaves = |leaves: &Leaves| ArchivableLeaves {
+            rows: leaves.rows as u32,
+            codes: leaves.codes.clone(),
+        };
+        rkyv::to_bytes(&Self {
+            rotation: frame.rotation.as_ref().map(rotation),
+            centre: frame.centre.clone(),
+            alphas: frame.alphas.clone(),
+            lead_shift: frame.lead_shift,
+            stages: frame.stages.iter().map(stage).collect(),
+            leaves: frame.leaves.as_ref().map(leaves),
+        })
     }
 
-    /// The row with this id.
-    pub(super) fn row_of(&self, hash: u64, id: &str) -> Option<u32> {
-        let hashes = self.index_hashes.as_slice();
-        let first = lower_bound(hashes.len(), hash, |at| hashes[at].to_native());
-        hashes[first..]
-            .iter()
-            .zip(self.index_rows.get(first..)?)
-            .take_while(|(found, _)| found.to_native() == hash)
-            .map(|(_, row)| row.to_native())
-            .find(|&row| self.id(row) == Some(id))
+    /// The frame of a segment of this shape, checked; or what is wrong with the bytes.
+    pub(super) fn decode(
+        bytes: &AlignedVec,
+        dimension: usize,
+        rows: usize,
+    ) -> Result<Frame, String> {
+        let archive = rkyv::from_bytes::<Self, rancor::Error>(bytes)
+            .map_err(|error| format!("an archive that is not valid: {error}"))?;
+        let rotation = archive.rotation.map(|(matrix, defect)| {
+            Rotation::from_parts(dimension, matrix, defect)
+                .ok_or_else(|| format!("a rotation of other than {dimension} dimensions"))
+        });
+        let stage = |stage: ArchivableStage| Stage {
+            end: stage.end as usize,
+            shift: stage.shift,
+            residual_norm: stage.residual_norm,
+            code_norm: stage.code_norm,
+            tails: stage.tails,
+        };
+        let frame = Frame {
+            dimension,
+            rows,
+            rotation: rotation.transpose()?,
+            centre: archive.centre,
+            alphas: archive.alphas,
+            lead_shift: archive.lead_shift,
+            stages: archive.stages.into_iter().map(stage).collect(),
+            leaves: archive.leaves.map(|leaves| Leaves {
+                rows: leaves.rows as usize,
+                codes: leaves.codes,
+            }),
+        };
+        frame.check().map_err(|error| error.to_string())?;
+        Ok(frame)
     }
 }

@@ -5,13 +5,12 @@ use super::{
     archive::SegmentArchive,
     header::Magic,
     header::{HEADER_LEN, Header},
-    vectors,
+    ids_file, vectors,
 };
 use crate::{
     StoreError, directory::Directory, error::While, file_name::FileName, ids::Ids,
     numbers::SegmentNumbers,
 };
-use rkyv::rancor;
 use std::{
     fs::File,
     io::{self, Write},
@@ -21,9 +20,9 @@ use std::{
 };
 use vectra_kernel::QuantizedRows;
 
-/// Most bytes of id text in one segment: keeps its archive well under rkyv's 2 GiB.
+/// Most bytes of id text in one segment: they are in memory while it is written.
 const MAX_ID_TEXT: usize = 512 << 20;
-/// Most rows of one segment, for the same reason: 20 bytes a row in the archive.
+/// Most rows of one segment, for the same reason.
 const MAX_ROWS: u32 = 32 << 20;
 
 /// Takes rows one by one and writes them as sealed segments of a bounded size. Dropped before
@@ -38,9 +37,17 @@ pub(crate) struct SegmentBuilder<'a> {
     numbers: &'a mut SegmentNumbers,
     ids: Ids,
     vectors: Vec<f32>,
-    written: Vec<Arc<SealedSegment>>,
+    written: Vec<Written>,
     /// Numbers of the files to remove, should this be dropped unfinished.
     begun: Vec<u64>,
+}
+
+/// A segment, and where the rows went that were added for it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) segment: Arc<SealedSegment>,
+    /// The row of the segment that each row became, in the order they were added.
+    pub(crate) places: Arc<[u32]>,
 }
 
 impl<'a> SegmentBuilder<'a> {
@@ -90,7 +97,7 @@ impl<'a> SegmentBuilder<'a> {
 
     /// Writes out what is left, and makes the names of all files durable. The files are not yet
     /// referred to by anything: that is the manifest's part.
-    pub(crate) fn finish(mut self) -> Result<Vec<Arc<SealedSegment>>, StoreError> {
+    pub(crate) fn finish(mut self) -> Result<Vec<Written>, StoreError> {
         self.write_segment()?;
         if !self.written.is_empty() {
             self.directory.sync()?;
@@ -106,33 +113,43 @@ impl<'a> SegmentBuilder<'a> {
         let (ids, vectors) = (mem::take(&mut self.ids), mem::take(&mut self.vectors));
         let number = self.numbers.take();
         self.begun.push(number);
-        let (segment_len, segment_crc) = self.write_segment_file(number, &ids, &vectors)?;
-        let (vectors_len, vectors_crc) = self.write_vectors_file(number, &vectors)?;
-        drop(vectors);
         let rows = ids.rows();
+        let (quantized, order) = QuantizedRows::arrange(self.dimension, &vectors);
+        let (segment_len, segment_crc) = self.write_segment_file(number, &quantized)?;
+        drop(quantized);
+        let (ids_len, ids_crc) = self.write_ids_file(number, &ids.in_order(&order))?;
+        drop(ids);
+        let (vectors_len, vectors_crc) = self.write_vectors_file(number, &vectors, &order)?;
+        drop(vectors);
         let entry = SegmentEntry {
             number,
             rows,
             segment_len,
             segment_crc,
+            ids_len,
+            ids_crc,
             vectors_len,
             vectors_crc,
         };
         let sealed = SealedSegment::open(self.directory, entry, self.dimension)?;
-        self.written.push(Arc::new(sealed));
+        let mut places = vec![0; order.len()];
+        for (place, &row) in (0..).zip(&order) {
+            places[row as usize] = place;
+        }
+        self.written.push(Written {
+            segment: Arc::new(sealed),
+            places: places.into(),
+        });
         Ok(())
     }
 
     fn write_segment_file(
         &self,
         number: u64,
-        ids: &Ids,
-        vectors: &[f32],
+        quantized: &QuantizedRows,
     ) -> Result<(u64, u32), StoreError> {
         let (file, path) = self.directory.create(FileName::segment(number))?;
-        let quantized = QuantizedRows::quantize(self.dimension, vectors);
-        let archive = SegmentArchive::new(ids, &quantized);
-        let archive = rkyv::to_bytes::<rancor::Error>(&archive)
+        let archive = SegmentArchive::encode(quantized.frame())
             .map_err(io::Error::other)
             .or_while("encode the archive of", &path)?;
         let codes = quantized.codes_bytes();
@@ -144,7 +161,7 @@ impl<'a> SegmentBuilder<'a> {
         }
         let header = Header {
             dimension: self.dimension as u32,
-            rows: ids.rows(),
+            rows: quantized.rows() as u32,
             archive_offset: (HEADER_LEN + codes.len() + padding.len()) as u64,
             archive_len: archive.len() as u64,
             body_crc: body.finalize(),
@@ -157,10 +174,23 @@ impl<'a> SegmentBuilder<'a> {
         output.finish()
     }
 
-    fn write_vectors_file(&self, number: u64, rows: &[f32]) -> Result<(u64, u32), StoreError> {
+    fn write_ids_file(&self, number: u64, ids: &Ids) -> Result<(u64, u32), StoreError> {
+        let (file, path) = self.directory.create(FileName::ids(number))?;
+        let mut output = CheckedFile::new(file, &path);
+        ids_file::write_ids(self.dimension, ids, |bytes| output.write(bytes))?;
+        self.directory.step("ids file written");
+        output.finish()
+    }
+
+    fn write_vectors_file(
+        &self,
+        number: u64,
+        vectors: &[f32],
+        order: &[u32],
+    ) -> Result<(u64, u32), StoreError> {
         let (file, path) = self.directory.create(FileName::vectors(number))?;
         let mut output = CheckedFile::new(file, &path);
-        vectors::write_rows(self.dimension, rows, |bytes| output.write(bytes))?;
+        vectors::write_rows(self.dimension, vectors, order, |bytes| output.write(bytes))?;
         self.directory.step("vectors file written");
         output.finish()
     }

@@ -1,4 +1,4 @@
-//! The 64 bytes that both files of a segment begin with.
+//! The 64 bytes that each file of a segment begins with.
 
 use crate::StoreError;
 use std::path::Path;
@@ -7,12 +7,13 @@ use std::path::Path;
 pub(super) const HEADER_LEN: usize = 64;
 
 /// The newest version that this program reads, and the one it writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Which of a segment's files a header belongs to, by its first eight bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Magic {
     Segment,
+    Ids,
     Vectors,
 }
 
@@ -20,12 +21,14 @@ impl Magic {
     fn bytes(self) -> [u8; 8] {
         match self {
             Self::Segment => *b"VXSEGMNT",
+            Self::Ids => *b"VXIDENTS",
             Self::Vectors => *b"VXVECTRS",
         }
     }
 }
 
-/// What the header says. The vectors file leaves the archive and the body's checksum at zero.
+/// What the header says. Only the segment file has an archive and a checksum of its body; the
+/// others leave them at zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Header {
     pub(super) dimension: u32,
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_file_of_a_segment_is_not_taken_for_it() {
+    fn another_file_of_a_segment_is_not_taken_for_it() {
         let error = decode(&HEADER.encode(Magic::Vectors))
             .unwrap_err()
             .to_string();
@@ -150,14 +153,14 @@ mod tests {
     #[test]
     fn a_newer_version_is_named_as_such() {
         let mut bytes = HEADER.encode(Magic::Segment);
-        bytes[8] = 2;
+        bytes[8] = 3;
         let crc = crc32fast::hash(&bytes[..60]);
         bytes[60..64].copy_from_slice(&crc.to_le_bytes());
         assert!(matches!(
             decode(&bytes),
             Err(StoreError::NewerVersion {
-                supported: 1,
-                got: 2,
+                supported: 2,
+                got: 3,
                 ..
             })
         ));

@@ -1,14 +1,18 @@
-//! A sealed segment on disk: a `.segment` file that is mapped, a `.vectors` file that is read.
+//! A sealed segment on disk: a `.segment` file that is mapped, and `.ids` and `.vectors` files that
+//! are read.
 //!
-//! The layout of both is in `docs/format.md`.
+//! The layout of all is in `docs/format.md`.
 
 mod archive;
 mod builder;
 mod header;
+mod ids_file;
+mod ids_page;
 #[allow(unsafe_code, reason = "the one module that maps files")]
 mod mapping;
 mod sealed;
 mod vectors;
 
-pub(crate) use builder::SegmentBuilder;
+pub(crate) use builder::{SegmentBuilder, Written};
+pub(crate) use ids_file::IdsReader;
 pub(crate) use sealed::{SealedSegment, SegmentEntry};

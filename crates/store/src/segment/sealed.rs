@@ -1,23 +1,31 @@
 //! A sealed segment, opened: checked, mapped, ready for searches.
 
 use super::{
+    archive::SegmentArchive,
     header::{HEADER_LEN, Header, Magic},
-    mapping::{MapError, SegmentMap},
+    ids_file::{IdsFile, IdsReader},
+    mapping::MappedCodes,
     vectors::{self, RowReader, VectorsFile},
 };
-use crate::{StoreError, directory::Directory, error::While, file_name::FileName};
+use crate::{
+    StoreError,
+    directory::Directory,
+    error::While,
+    file_name::{FileKind, FileName},
+};
+use rkyv::util::AlignedVec;
 use std::{
     fs::File,
     io::ErrorKind,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
-use vectra_kernel::Codes;
+use vectra_kernel::{Codes, Frame};
 
-/// Bytes read at a time while a file's checksum is verified.
-const READ_BYTES: usize = 1 << 20;
+/// Bytes read at a time while a file's checksum is verified, or gathered before they are written.
+pub(super) const READ_BYTES: usize = 1 << 20;
 
-/// What the manifest says about a segment: its number, and what its two files must be.
+/// What the manifest says about a segment: its number, and what its files must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentEntry {
     /// The number in the names of its files; unique in a directory, never reused.
@@ -25,73 +33,73 @@ pub(crate) struct SegmentEntry {
     pub(crate) rows: u32,
     pub(crate) segment_len: u64,
     pub(crate) segment_crc: u32,
+    pub(crate) ids_len: u64,
+    pub(crate) ids_crc: u32,
     pub(crate) vectors_len: u64,
     pub(crate) vectors_crc: u32,
+}
+
+impl SegmentEntry {
+    pub(crate) fn file_len(&self, kind: FileKind) -> u64 {
+        match kind {
+            FileKind::Segment => self.segment_len,
+            FileKind::Ids => self.ids_len,
+            FileKind::Vectors => self.vectors_len,
+        }
+    }
+
+    pub(crate) fn file_crc(&self, kind: FileKind) -> u32 {
+        match kind {
+            FileKind::Segment => self.segment_crc,
+            FileKind::Ids => self.ids_crc,
+            FileKind::Vectors => self.vectors_crc,
+        }
+    }
 }
 
 /// A sealed segment. Immutable; its files stay readable while this lives, also once unlinked.
 #[derive(Debug)]
 pub(crate) struct SealedSegment {
     entry: SegmentEntry,
-    dimension: usize,
-    alphas: Vec<f32>,
-    residual_norm: f32,
-    map: SegmentMap,
+    frame: Frame,
+    codes: MappedCodes,
     segment_file: File,
     segment_path: PathBuf,
+    ids: IdsFile,
     vectors: VectorsFile,
 }
 
 impl SealedSegment {
-    /// Opens both files. Reads the whole `.segment` file once to verify its checksum, through a
-    /// buffer, so that nothing of it becomes resident.
+    /// Opens its files. Reads the whole `.segment` and `.ids` files once to verify their checksums,
+    /// through a buffer, so that nothing of them becomes resident.
     pub(crate) fn open(
         directory: &Directory,
         entry: SegmentEntry,
         dimension: usize,
     ) -> Result<Self, StoreError> {
         let segment_path = directory.path_of(FileName::segment(entry.number));
+        let ids_path = directory.path_of(FileName::ids(entry.number));
         let vectors_path = directory.path_of(FileName::vectors(entry.number));
         let segment_file = open_existing(&segment_path)?;
-        let header = read_header(&segment_file, &segment_path, &entry, dimension)?;
+        let header = read_header(
+            &segment_file,
+            &segment_path,
+            Magic::Segment,
+            entry.segment_len,
+            entry.rows,
+            dimension,
+        )?;
         check_body(&segment_file, &segment_path, &entry, &header)?;
 
-        let codes_end = HEADER_LEN + Codes::encoded_len(dimension, entry.rows as usize);
-        let (archive_offset, archive_len) =
-            (header.archive_offset as usize, header.archive_len as usize);
-        let archive_range = archive_offset..archive_offset.saturating_add(archive_len);
-        let map = SegmentMap::new(&segment_file, HEADER_LEN..codes_end, archive_range).map_err(
-            |error| match error {
-                MapError::Io(source) => StoreError::Io {
-                    doing: "map",
-                    file: segment_path.clone(),
-                    source,
-                },
-                MapError::Invalid(got) => {
-                    StoreError::damaged(&segment_path, "codes and a valid archive", got)
-                }
-            },
-        )?;
-        let archive = map.archive();
-        if !archive.fits(entry.rows as usize, dimension) {
-            let expected = format!("an archive of {} rows", entry.rows);
-            return Err(StoreError::damaged(
-                &segment_path,
-                expected,
-                "lists of other lengths",
-            ));
-        }
-        let (alphas, residual_norm) = (archive.alphas(), archive.residual_norm());
-        map.release_archive();
-        Codes::new(
-            dimension,
-            entry.rows as usize,
-            &alphas,
-            residual_norm,
-            map.codes(),
-        )
-        .map_err(|error| StoreError::damaged(&segment_path, "codes with scales", error))?;
+        let frame = read_frame(&segment_file, &segment_path, &header)?;
+        let codes_range = HEADER_LEN..HEADER_LEN + frame.codes_len();
+        let codes = MappedCodes::new(&segment_file, codes_range).or_while("map", &segment_path)?;
+        let Some(codes) = codes else {
+            let expected = format!("{} bytes of codes", frame.codes_len());
+            return Err(StoreError::damaged(&segment_path, expected, "fewer"));
+        };
 
+        let ids = IdsFile::open(ids_path, &entry, dimension)?;
         if entry.vectors_len != vectors::file_len(dimension, entry.rows) {
             let expected = format!("{} bytes by its manifest", entry.vectors_len);
             let got = format!("{} rows of {dimension} dimensions", entry.rows);
@@ -100,12 +108,11 @@ impl SealedSegment {
         let vectors = VectorsFile::open(vectors_path, dimension, entry.rows)?;
         Ok(Self {
             entry,
-            dimension,
-            alphas,
-            residual_norm,
-            map,
+            frame,
+            codes,
             segment_file,
             segment_path,
+            ids,
             vectors,
         })
     }
@@ -123,15 +130,7 @@ impl SealedSegment {
     }
 
     pub(crate) fn codes(&self) -> Codes<'_> {
-        let rows = self.entry.rows as usize;
-        let codes = Codes::new(
-            self.dimension,
-            rows,
-            &self.alphas,
-            self.residual_norm,
-            self.map.codes(),
-        );
-        match codes {
+        match Codes::new(&self.frame, self.codes.bytes()) {
             Ok(codes) => codes,
             Err(error) => {
                 unreachable!("the same parts fitted when the segment was opened: {error}")
@@ -139,16 +138,9 @@ impl SealedSegment {
         }
     }
 
-    pub(crate) fn id(&self, row: u32) -> Result<&str, StoreError> {
-        self.map.archive().id(row).ok_or_else(|| {
-            let expected = format!("an id of row {row}");
-            StoreError::damaged(&self.segment_path, expected, "none")
-        })
-    }
-
-    /// The row with this id, live or not.
-    pub(crate) fn row_of(&self, hash: u64, id: &str) -> Option<u32> {
-        self.map.archive().row_of(hash, id)
+    /// Looks its ids up, and its rows by their ids.
+    pub(crate) fn ids(&self) -> IdsReader<'_> {
+        IdsReader::new(&self.ids)
     }
 
     /// Appends the float32 values of a row to `into`.
@@ -161,22 +153,18 @@ impl SealedSegment {
         RowReader::new(&self.vectors)
     }
 
-    /// Lets go of the pages of ids and index that were touched.
-    pub(crate) fn release_pages(&self) {
-        self.map.release_archive();
+    /// One of its files, open.
+    pub(crate) fn file(&self, kind: FileKind) -> (&File, &Path) {
+        match kind {
+            FileKind::Segment => (&self.segment_file, &self.segment_path),
+            FileKind::Ids => (self.ids.file(), self.ids.path()),
+            FileKind::Vectors => (self.vectors.file(), self.vectors.path()),
+        }
     }
 
-    pub(crate) fn segment_file(&self) -> (&File, &Path) {
-        (&self.segment_file, &self.segment_path)
-    }
-
-    pub(crate) fn vectors_file(&self) -> (&File, &Path) {
-        (self.vectors.file(), self.vectors.path())
-    }
-
-    /// Bytes of the codes, which searches keep resident.
-    pub(crate) fn codes_bytes(&self) -> u64 {
-        self.map.codes().len() as u64
+    /// Bytes of memory that searches keep in use: the codes, and where the pages of ids begin.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.codes.bytes().len() as u64 + self.ids.memory_bytes()
     }
 }
 
@@ -192,26 +180,39 @@ pub(super) fn open_existing(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn read_header(
+/// Reads the header of a file that has these bytes, rows and dimensions by the manifest.
+pub(super) fn read_header(
     file: &File,
     path: &Path,
-    entry: &SegmentEntry,
+    magic: Magic,
+    expected_len: u64,
+    rows: u32,
     dimension: usize,
 ) -> Result<Header, StoreError> {
     let len = file.metadata().or_while("read the length of", path)?.len();
-    if len != entry.segment_len || len < HEADER_LEN as u64 {
-        let expected = format!("{} bytes", entry.segment_len.max(HEADER_LEN as u64));
+    if len != expected_len || len < HEADER_LEN as u64 {
+        let expected = format!("{} bytes", expected_len.max(HEADER_LEN as u64));
         return Err(StoreError::damaged(path, expected, format!("{len} bytes")));
     }
     let mut bytes = [0; HEADER_LEN];
     file.read_exact_at(&mut bytes, 0).or_while("read", path)?;
-    let header = Header::decode(&bytes, Magic::Segment, path)?;
-    if (header.dimension as usize, header.rows) != (dimension, entry.rows) {
-        let expected = format!("{} rows of {dimension} dimensions", entry.rows);
+    let header = Header::decode(&bytes, magic, path)?;
+    if (header.dimension as usize, header.rows) != (dimension, rows) {
+        let expected = format!("{rows} rows of {dimension} dimensions");
         let got = format!("{} rows of {} dimensions", header.rows, header.dimension);
         return Err(StoreError::damaged(path, expected, got));
     }
     Ok(header)
+}
+
+/// Reads how the codes are read.
+fn read_frame(file: &File, path: &Path, header: &Header) -> Result<Frame, StoreError> {
+    let mut bytes = AlignedVec::new();
+    bytes.resize(header.archive_len as usize, 0);
+    file.read_exact_at(&mut bytes, header.archive_offset)
+        .or_while("read", path)?;
+    SegmentArchive::decode(&bytes, header.dimension as usize, header.rows as usize)
+        .map_err(|got| StoreError::damaged(path, "a valid archive", got))
 }
 
 /// Verifies the checksum of everything after the header, and of the whole file.
@@ -234,22 +235,23 @@ fn check_body(
     let mut whole = crc32fast::Hasher::new();
     whole.update(&header.encode(Magic::Segment));
     whole.combine(&body);
-    for (what, expected, got) in [
-        (
-            "everything after the header",
-            header.body_crc,
-            body.finalize(),
-        ),
-        (
-            "the whole file, as the manifest says,",
-            entry.segment_crc,
-            whole.finalize(),
-        ),
-    ] {
-        if expected != got {
-            let expected = format!("{what} with crc32 {expected:08x}");
-            return Err(StoreError::damaged(path, expected, format!("{got:08x}")));
-        }
+    check_crc(path, "everything after the header", header.body_crc, body)?;
+    check_crc(path, WHOLE_FILE, entry.segment_crc, whole)
+}
+
+/// What the checksums in the manifest are of.
+pub(super) const WHOLE_FILE: &str = "the whole file, as the manifest says,";
+
+pub(super) fn check_crc(
+    path: &Path,
+    what: &str,
+    expected: u32,
+    got: crc32fast::Hasher,
+) -> Result<(), StoreError> {
+    let got = got.finalize();
+    if expected == got {
+        return Ok(());
     }
-    Ok(())
+    let expected = format!("{what} with crc32 {expected:08x}");
+    Err(StoreError::damaged(path, expected, format!("{got:08x}")))
 }

@@ -47,14 +47,17 @@ pub(super) fn header(dimension: usize, rows: u32) -> [u8; HEADER_LEN] {
     .encode(Magic::Vectors)
 }
 
-/// Hands the bytes of a vectors file with these rows to `write`, piece by piece.
+/// Hands the bytes of a vectors file to `write`, piece by piece: of these vectors, in an order that names
+/// for each row which of them it is.
 pub(super) fn write_rows<E>(
     dimension: usize,
     vectors: &[f32],
+    order: &[u32],
     mut write: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut rows = (0u32..).zip(vectors.chunks_exact(dimension)).peekable();
-    write(&header(dimension, (vectors.len() / dimension) as u32))?;
+    let values = |&row: &u32| &vectors[row as usize * dimension..][..dimension];
+    let mut rows = (0u32..).zip(order.iter().map(values)).peekable();
+    write(&header(dimension, order.len() as u32))?;
     let mut buffer = Vec::with_capacity(WRITE_BYTES + stride(dimension));
     while let Some((row, values)) = rows.next() {
         let start = buffer.len();

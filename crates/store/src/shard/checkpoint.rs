@@ -7,7 +7,7 @@ use crate::{
     manifest::Manifest,
     numbers::SegmentNumbers,
     renumbering::Renumbering,
-    segment::{SealedSegment, SegmentBuilder},
+    segment::{SealedSegment, SegmentBuilder, Written},
     snapshot::Checkpoint,
     state::SealedPart,
 };
@@ -89,7 +89,11 @@ impl Shard {
             .iter()
             .fold(frozen.sealed, |dead, rewrite| rewrite.apply(dead));
 
-        let written = self.write_live_rows(&frozen.generations, &mut maintenance.numbers)?;
+        let (written, places): (Vec<_>, Vec<_>) = self
+            .write_live_rows(&frozen.generations, &mut maintenance.numbers)?
+            .into_iter()
+            .map(|written| (written.segment, written.places))
+            .unzip();
         let kept = frozen_dead.into_iter().filter_map(|(number, dead)| {
             let known = &maintenance.manifest.segments;
             let (entry, _) = known.iter().find(|(entry, _)| entry.number == number)?;
@@ -106,7 +110,7 @@ impl Shard {
         };
         self.replace_manifest(&manifest, &written)?;
 
-        let dropped = self.swap_in(&manifest, written, &frozen.generations);
+        let dropped = self.swap_in(&manifest, written, places, &frozen.generations);
         maintenance.manifest = manifest;
         drop(maintenance);
         dropped
@@ -120,7 +124,7 @@ impl Shard {
         &self,
         generations: &[Generation],
         numbers: &mut SegmentNumbers,
-    ) -> Result<Vec<Arc<SealedSegment>>, StoreError> {
+    ) -> Result<Vec<Written>, StoreError> {
         let live = generations
             .iter()
             .map(|rows| u64::from(rows.rows()) - rows.dead.len())
@@ -178,6 +182,7 @@ impl Shard {
         &self,
         manifest: &Manifest,
         written: Vec<Arc<SealedSegment>>,
+        places: Vec<Arc<[u32]>>,
         frozen: &[Generation],
     ) -> Vec<u64> {
         let mut state = self.state();
@@ -200,17 +205,13 @@ impl Shard {
             .collect();
         let renumbering = Renumbering::new(
             frozen.iter().map(|rows| (rows.rows(), rows.dead.clone())),
-            written.iter().map(|segment| segment.rows()).collect(),
+            places,
         );
         let dead = renumbering.dead_rows(&dead_now).into_iter().map(Arc::new);
         let new = written.into_iter().zip(dead);
         state
             .sealed
             .extend(new.map(|(segment, dead)| SealedPart { segment, dead }));
-        state
-            .sealed
-            .iter()
-            .for_each(|part| part.segment.release_pages());
         state.checkpoints += 1;
         state.rewrites.clear();
         let segments = state.sealed.iter().map(|part| &part.segment);

@@ -57,12 +57,16 @@ impl Shard {
         let live = sizes[chosen.clone()].iter().map(|size| size.live).sum();
         let mut builder = self.segment_builder(live, &mut maintenance.numbers);
         for (segment, dropped) in &sources {
-            let mut vectors = segment.row_reader();
+            let (mut ids, mut vectors) = (segment.ids(), segment.row_reader());
             for row in (0..segment.rows()).filter(|&row| !dropped.contains(row)) {
-                builder.add(segment.id(row)?, |values| vectors.read(row, values))?;
+                builder.add(ids.id(row)?, |values| vectors.read(row, values))?;
             }
         }
-        let targets = builder.finish()?;
+        let (targets, places): (Vec<_>, Vec<_>) = builder
+            .finish()?
+            .into_iter()
+            .map(|written| (written.segment, written.places))
+            .unzip();
 
         let new = targets
             .iter()
@@ -85,7 +89,7 @@ impl Shard {
             sources
                 .iter()
                 .map(|(segment, dropped)| (segment.rows(), dropped.clone())),
-            targets.iter().map(|segment| segment.rows()).collect(),
+            places,
         );
         {
             let mut state = self.state();
@@ -108,16 +112,16 @@ impl Shard {
     }
 }
 
-/// Segment files that are together larger than this are not merged, so that the ids of what they
-/// become certainly fit in one archive.
-const MOST_FILE_BYTES: u64 = 512 << 20;
+/// Segments whose files of ids are together larger than this are not merged: the ids are in memory
+/// while they are.
+const MOST_ID_BYTES: u64 = 512 << 20;
 
 /// How much of a segment is written again when it is.
 #[derive(Debug, Clone, Copy)]
 struct Size {
     rows: u64,
     live: u64,
-    file_bytes: u64,
+    id_bytes: u64,
 }
 
 impl Size {
@@ -126,7 +130,7 @@ impl Size {
         Self {
             rows,
             live: rows - dead.len(),
-            file_bytes: entry.segment_len,
+            id_bytes: entry.ids_len,
         }
     }
 
@@ -142,15 +146,15 @@ fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
     for end in (1..=sizes.len()).rev() {
         let Size {
             mut live,
-            mut file_bytes,
+            mut id_bytes,
             ..
         } = sizes[end - 1];
         let mut start = end - 1;
         while let Some(before) = start.checked_sub(1).map(|before| sizes[before]) {
             let is_balanced = before.live / 2 >= live;
             live += before.live;
-            file_bytes += before.file_bytes;
-            if is_balanced || live > most_rows || file_bytes > MOST_FILE_BYTES {
+            id_bytes += before.id_bytes;
+            if is_balanced || live > most_rows || id_bytes > MOST_ID_BYTES {
                 break;
             }
             start -= 1;
@@ -171,7 +175,7 @@ mod tests {
         Size {
             rows,
             live,
-            file_bytes: rows,
+            id_bytes: rows,
         }
     }
 
@@ -208,11 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn files_too_large_for_one_archive_are_left_apart() {
+    fn too_many_ids_for_one_segment_are_left_apart() {
         let large = Size {
             rows: 10,
             live: 10,
-            file_bytes: MOST_FILE_BYTES / 2 + 1,
+            id_bytes: MOST_ID_BYTES / 2 + 1,
         };
         assert_eq!(choose(&[large, large], 100), None);
         assert_eq!(choose(&[Size { live: 4, ..large }], 100), Some(0..1));

@@ -10,7 +10,7 @@ use crate::{
     ShardView, StoreError, StoreOptions,
     batch::{ArchivedWriteBatch, EncodedBatch},
     directory::Directory,
-    growing::GrowingBlock,
+    growing::GrowingRows,
     ids::Ids,
     manifest::Manifest,
     numbers::SegmentNumbers,
@@ -61,7 +61,7 @@ pub struct Applied {
 
 impl Shard {
     /// Opens the shard in `directory`, or creates an empty one where there is nothing. Verifies
-    /// the manifest and every `.segment` file; rows of `.vectors` files are verified as they are
+    /// the manifest and every `.segment` and `.ids` file; rows of `.vectors` files are verified as they are
     /// read. Removes what an interrupted step left behind.
     ///
     /// # Errors
@@ -128,14 +128,16 @@ impl Shard {
         self.checkpoint.load().mark().cloned()
     }
 
-    /// Applies an encoded [`WriteBatch`](crate::WriteBatch) in memory, no disk involved. When it
+    /// Applies an encoded [`WriteBatch`](crate::WriteBatch) in memory; of the disk it only reads
+    /// where the ids of the batch are. When it
     /// returns, [`Shard::view`] shows all of the batch; before, nothing of it. The same batches in
     /// the same order give the same rows everywhere.
     ///
     /// # Errors
     ///
     /// [`StoreError::BadBatch`] or [`StoreError::WrongDimension`], the same on every replica;
-    /// nothing was changed.
+    /// [`StoreError::Damaged`] or [`StoreError::Io`] if this one cannot read its ids. Nothing was
+    /// changed.
     pub fn apply(&self, batch: &[u8]) -> Result<Applied, StoreError> {
         let encoded = EncodedBatch::new(batch)?;
         let existed = match encoded.check(self.dimension)? {
@@ -143,15 +145,15 @@ impl Shard {
                 if ids.is_empty() {
                     return Ok(Applied { existed: 0 });
                 }
-                let block = block_of_last_versions(self.dimension, ids, vectors);
+                let rows = last_versions(self.dimension, ids, vectors);
                 let mut state = self.state();
-                let existed = state.upsert(block);
+                let existed = state.upsert(rows)?;
                 self.publish(&state);
                 existed
             }
             ArchivedWriteBatch::Delete { ids } => {
                 let mut state = self.state();
-                let existed = state.delete(ids.iter().map(ArchivedString::as_str));
+                let existed = state.delete(ids.iter().map(ArchivedString::as_str))?;
                 if existed > 0 {
                     self.publish(&state);
                 }
@@ -238,11 +240,7 @@ fn read_or_create_manifest(
 }
 
 /// The rows of a batch without those whose id comes again later in it.
-fn block_of_last_versions(
-    dimension: usize,
-    ids: &[ArchivedString],
-    vectors: &[f32_le],
-) -> GrowingBlock {
+fn last_versions(dimension: usize, ids: &[ArchivedString], vectors: &[f32_le]) -> GrowingRows {
     let mut seen = HashSet::with_capacity(ids.len());
     let mut is_last: Vec<bool> = ids
         .iter()
@@ -257,5 +255,5 @@ fn block_of_last_versions(
         kept_ids.push(id.as_str());
         kept_vectors.extend(vector.iter().map(|value| value.to_native()));
     }
-    GrowingBlock::new(dimension, kept_ids, kept_vectors)
+    GrowingRows::new(kept_ids, kept_vectors)
 }

@@ -210,7 +210,7 @@ pub fn check(view: &ShardView, model: &Model) {
             .unwrap()
             .unwrap_or_else(|| panic!("{id} is not found"));
         assert_eq!(bits_of(&found), bits_of(vector), "{id}");
-        assert!(view.contains(id));
+        assert!(view.contains(id).unwrap());
     }
     for absent in ["", "id", "id-", "id-4294967295"] {
         assert_eq!(view.find(absent).unwrap(), None, "{absent}");
@@ -227,7 +227,7 @@ pub fn contents(view: &ShardView) -> BTreeMap<String, Vec<u32>> {
         for row in (0..part.rows()).filter(|&row| part.is_live(row)) {
             live_rows += 1;
             part.read_vector(row, &mut values).unwrap();
-            let id = part.id(row).unwrap().to_string();
+            let id = part.id(row).unwrap();
             let before = found.insert(id.clone(), bits_of(&values));
             assert!(before.is_none(), "{id} has two versions");
         }

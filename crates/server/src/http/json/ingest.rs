@@ -5,6 +5,7 @@ use super::scanner::Scanner;
 use super::vector::Place;
 use crate::http::problem::Problem;
 use crate::http::problem_kind::ProblemKind;
+use crate::http::rows::Rows;
 use crate::root::IngestBatch;
 
 const FIELDS: [&str; 2] = ["vectors", "ids"];
@@ -21,39 +22,9 @@ pub(in crate::http) fn parse_ingest(body: &[u8]) -> Result<IngestBatch, Problem>
         }
         Ok(())
     })?;
-    let Rows {
-        count,
-        dimension,
-        values,
-    } = rows.ok_or_else(|| missing("vectors", &FIELDS))?;
+    let rows = rows.ok_or_else(|| missing("vectors", &FIELDS))?;
     let ids = ids.ok_or_else(|| missing("ids", &FIELDS))?;
-    if ids.len() != count {
-        let detail = format!(
-            "{count} vectors but {} ids; each vector needs one id of its own",
-            ids.len()
-        );
-        return Err(Problem::new(ProblemKind::CountMismatch, detail)
-            .expected(count)
-            .got(ids.len()));
-    }
-    if count == 0 {
-        let detail = "vectors and ids are empty; send at least one vector";
-        return Err(Problem::new(ProblemKind::EmptyBatch, detail));
-    }
-    refuse_zero_vectors(&values, dimension, &ids)?;
-    Ok(IngestBatch {
-        ids,
-        dimension,
-        vectors: values,
-    })
-}
-
-/// Vectors of one dimension, one after the other.
-#[derive(Default)]
-struct Rows {
-    count: usize,
-    dimension: usize,
-    values: Vec<f32>,
+    rows.with_ids(ids)
 }
 
 impl Scanner<'_> {
@@ -87,21 +58,4 @@ fn uneven(index: usize, expected: usize, got: usize) -> Problem {
         .index(index)
         .expected(expected)
         .got(got)
-}
-
-/// Under cosine a vector needs a direction.
-fn refuse_zero_vectors(values: &[f32], dimension: usize, ids: &[String]) -> Result<(), Problem> {
-    let is_zero = |row: &[f32]| row.iter().all(|value| *value == 0.0);
-    let Some(index) = values.chunks_exact(dimension).position(is_zero) else {
-        return Ok(());
-    };
-    let detail = format!(
-        "vectors[{index}] is all zeros in 32-bit floats, so it has no direction to compare; leave \
-         it out"
-    );
-    let problem = Problem::new(ProblemKind::ZeroVector, detail).index(index);
-    Err(match ids.get(index) {
-        Some(id) => problem.id(id),
-        None => problem,
-    })
 }

@@ -135,7 +135,10 @@ fn an_empty_body_is_told_from_a_malformed_one() {
 fn a_value_of_the_wrong_type_is_named() {
     let cases = [
         ("[]", "the body must be a JSON object, not an array"),
-        ("\"vectors\"", "the body must be a JSON object, not a text"),
+        (
+            "\"vectors\"",
+            "the body must be a JSON object, not a string",
+        ),
         (
             r#"{"vectors": {}}"#,
             "vectors must be an array of arrays of numbers, not an object",
@@ -150,7 +153,7 @@ fn a_value_of_the_wrong_type_is_named() {
         ),
         (
             r#"{"vectors": [[1, "2"]]}"#,
-            "vectors[0][1] must be a number, not a text",
+            "vectors[0][1] must be a number, not a string",
         ),
         (
             r#"{"vectors": [[1, null]]}"#,
@@ -166,15 +169,15 @@ fn a_value_of_the_wrong_type_is_named() {
         ),
         (
             r#"{"ids": "a"}"#,
-            "ids must be an array of texts, not a text",
+            "ids must be an array of strings, not a string",
         ),
         (
             r#"{"ids": ["a", 17]}"#,
-            "ids[1] must be a text, not a number; quote it: \"17\"",
+            "ids[1] must be a string, not a number; quote it: \"17\"",
         ),
         (
             r#"{"ids": [null]}"#,
-            "ids[0] must be a text in quotes, not null",
+            "ids[0] must be a string in quotes, not null",
         ),
     ];
     for (body, expected) in cases {
@@ -361,7 +364,7 @@ fn k_is_a_whole_number_in_its_range() {
             "{detail}"
         );
     }
-    for (k, found) in [("\"5\"", "a text"), ("null", "null"), ("[5]", "an array")] {
+    for (k, found) in [("\"5\"", "a string"), ("null", "null"), ("[5]", "an array")] {
         let (kind, json) = refused_search(&format!(r#"{{"vector": [1], "k": {k}}}"#));
         assert_eq!(kind, ProblemKind::InvalidK);
         assert!(json["detail"].as_str().unwrap().ends_with(found), "{json}");

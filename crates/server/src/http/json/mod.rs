@@ -19,6 +19,6 @@ mod vector;
 mod json_test;
 
 pub(super) use delete::parse_delete;
-pub(super) use ids::check_id;
+pub(super) use ids::{check_id, parse_ids};
 pub(super) use ingest::parse_ingest;
 pub(super) use search::parse_search;

@@ -27,7 +27,7 @@ impl<'a> Scanner<'a> {
         };
         let mut scanner = Scanner { text, at };
         if scanner.peek().is_none() {
-            let detail = "the body is empty: send a JSON object";
+            let detail = "the body is empty: send JSON";
             return Err(Problem::new(ProblemKind::EmptyBody, detail));
         }
         Ok(scanner)
@@ -105,7 +105,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads a text. The caller has seen its opening quote.
+    /// Reads a string. The caller has seen its opening quote.
     pub(super) fn string(&mut self) -> Result<std::borrow::Cow<'a, str>, Problem> {
         let bytes = self.text.as_bytes();
         let start = self.at;
@@ -119,11 +119,11 @@ impl<'a> Scanner<'a> {
                     at += 2;
                 }
                 Some(0..0x20) => {
-                    let expected = "a text without raw control characters (escape them)";
+                    let expected = "a string without raw control characters (escape them)";
                     return Err(self.malformed_at(at, expected));
                 }
                 Some(_) => at += 1,
-                None => return Err(self.malformed_at(bytes.len(), "the closing quote of a text")),
+                None => return Err(self.malformed_at(bytes.len(), "the closing quote of a string")),
             }
         }
         if !has_escapes {
@@ -136,7 +136,7 @@ impl<'a> Scanner<'a> {
                 self.at = at + 1;
                 Ok(text.into())
             }
-            Err(_) => Err(self.malformed_at(start, "a text with valid escapes")),
+            Err(_) => Err(self.malformed_at(start, "a string with valid escapes")),
         }
     }
 
@@ -144,7 +144,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn end(&mut self) -> Result<(), Problem> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.malformed("nothing after the JSON object")),
+            Some(_) => Err(self.malformed("nothing after the JSON")),
         }
     }
 
@@ -154,7 +154,7 @@ impl<'a> Scanner<'a> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         match next {
             None => "the end of the body",
-            Some(b'"') => "a text",
+            Some(b'"') => "a string",
             Some(b'[') => "an array",
             Some(b'{') => "an object",
             Some(b'-' | b'0'..=b'9') => "a number",

@@ -1,10 +1,11 @@
 //! A byte flipped in a sealed segment of one of three replicas: its node names the file and leaves
-//! that replica out, the cluster answers from the others.
+//! that replica out, the cluster answers from the others and makes it anew from them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use vectra_tests::model::Model;
+use vectra_tests::placement::{spread, wait_for_placement};
 use vectra_tests::sandbox::{Sandbox, wait_for_leaders, wait_for_nodes};
 use vectra_tests::vectors::{numbered, random_vectors, seeded};
 use vectra_tests::wait::eventually;
@@ -26,7 +27,7 @@ fn files_ending(directory: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn and_the_others_answer() {
+fn from_the_others_which_answer_meanwhile() {
     let mut cluster = Sandbox::start_with(1, 3, &[("seal_bytes", "64KiB"), ("shards", "2")]);
     let api = cluster.api();
     let mut model = Model::default();
@@ -65,6 +66,10 @@ fn and_the_others_answer() {
     });
     wait_for_nodes(&api, 3);
     wait_for_leaders(&api);
+    model.settle(&api);
+    wait_for_placement(&api, "three sound replicas of each shard", |placement| {
+        placement.is_replicated(3) && spread(&placement.held) == 0
+    });
     model.settle(&api);
     let more = numbered("more-", 200);
     api.ingest(&more, &vectors[..200]);

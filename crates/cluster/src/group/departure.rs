@@ -1,0 +1,138 @@
+//! Copies that have left their group, and go.
+//!
+//! What a copy has acknowledged as a member must not be lost. So it goes only if the map names a
+//! position in the shard's log where it is no member, and the last membership that it knows itself
+//! is older: then everything it acknowledged was before, and is with those that stayed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ShardGroup, ShardGroups};
+use crate::log::GroupLog;
+use crate::machine::ShardConfig;
+use crate::network::group_of;
+use crate::placement::Position;
+use crate::{GroupStatus, NodeId, PlacementMap, ShardId};
+
+/// A search or a compaction may hold on to a copy that is dropped for so long.
+const RELEASE: Duration = Duration::from_secs(10);
+const RELEASE_PAUSE: Duration = Duration::from_millis(50);
+
+impl ShardGroups {
+    /// Drops the copies that have left their group and could not be dropped before. Whether some
+    /// are still there.
+    pub async fn drop_left(&self) -> bool {
+        let map = Arc::clone(&self.host.map.borrow());
+        let own = self.host.node;
+        let left: Vec<ShardId> = map
+            .shards
+            .iter()
+            .filter(|(_, shard)| shard.left.contains_key(&own))
+            .map(|(id, _)| *id)
+            .collect();
+        let is_stopped = |id: &ShardId| self.get(*id).is_none() && self.directory_of(*id).exists();
+        if left.iter().any(is_stopped) {
+            // Its own membership must be known before it may go.
+            if let Err(error) = self.reconcile(&map).await {
+                tracing::warn!(%error, "a copy that should be dropped cannot be read");
+            }
+        } else if !left.is_empty() {
+            let _one_at_a_time = self.host.reconciling.lock().await;
+            self.drop_all_left(&map).await;
+        }
+        left.iter().any(|id| self.directory_of(*id).exists())
+    }
+
+    pub(super) async fn drop_all_left(&self, map: &PlacementMap) {
+        for (id, shard) in &map.shards {
+            let Some(left) = shard.left.get(&self.host.node) else {
+                continue;
+            };
+            let is_there = self.get(*id).is_some() || self.directory_of(*id).exists();
+            if !is_there {
+                continue;
+            }
+            if let Err(reason) = self.drop_replica(*id, *left).await {
+                tracing::info!(shard = *id, %reason, "a copy that is no longer placed here stays");
+            }
+        }
+    }
+
+    /// Drops a copy that is no member since `left`. Where it has been made a member again after
+    /// that, what it has acknowledged since must not be lost: it stays.
+    async fn drop_replica(&self, id: ShardId, left: Position) -> Result<(), String> {
+        if let Some(group) = self.get(id) {
+            let is_member_later = |group: &ShardGroup| {
+                let status = group.status();
+                status.members_as_of >= Some(left) && is_member(&status, self.host.node)
+            };
+            if is_member_later(&group) {
+                return Err("it is a member again".to_owned());
+            }
+            self.host.running.send_modify(|running| {
+                running.remove(&id);
+            });
+            group.shutdown().await;
+            if is_member_later(&group) {
+                return Err("it became a member again".to_owned());
+            }
+            let shard = Arc::downgrade(group.shard());
+            self.leaving_mut().insert(id, shard);
+        }
+        // Whoever still works on the files must not meet those of a copy to come.
+        let leaving = self.leaving_mut().get(&id).cloned();
+        let mut waited = Duration::ZERO;
+        while leaving
+            .as_ref()
+            .is_some_and(|shard| shard.strong_count() > 0)
+        {
+            if waited > RELEASE {
+                return Err("it is still being used".to_owned());
+            }
+            tokio::time::sleep(RELEASE_PAUSE).await;
+            waited += RELEASE_PAUSE;
+        }
+        self.leaving_mut().remove(&id);
+        let log = GroupLog::<ShardConfig>::open(&self.host.engine, group_of(id)).await;
+        let log = log.map_err(|error| error.to_string())?;
+        log.clear().await.map_err(|error| error.to_string())?;
+        let directory = self.directory_of(id);
+        let path = directory.clone();
+        tokio::task::spawn_blocking(move || remove_directory(&path))
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| format!("{}: {error}", directory.display()))?;
+        self.faults_mut().remove(&id);
+        tracing::info!(shard = id, "dropped a copy that is no longer placed here");
+        Ok(())
+    }
+
+    /// The shards that have left this node, and of which it holds nothing any more.
+    pub fn dropped(&self) -> Vec<ShardId> {
+        let map = self.host.map.borrow();
+        let dropped = map.shards.iter().filter(|(id, shard)| {
+            shard.left.contains_key(&self.host.node)
+                && self.get(**id).is_none()
+                && !self.directory_of(**id).exists()
+        });
+        dropped.map(|(id, _)| *id).collect()
+    }
+}
+
+fn is_member(status: &GroupStatus, node: NodeId) -> bool {
+    status.voters.contains(&node) || status.learners.contains(&node)
+}
+
+/// Removes a directory under a name that nobody takes for a shard's, if a crash comes in between.
+fn remove_directory(path: &Path) -> std::io::Result<()> {
+    let dropped = path.with_extension("dropped");
+    if dropped.exists() {
+        std::fs::remove_dir_all(&dropped)?;
+    }
+    if path.exists() {
+        std::fs::rename(path, &dropped)?;
+        std::fs::remove_dir_all(&dropped)?;
+    }
+    Ok(())
+}

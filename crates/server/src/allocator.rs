@@ -1,0 +1,36 @@
+//! How the allocator treats memory that is freed.
+
+use std::env;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// mimalloc keeps what is freed, and the arenas it came from, for allocations to come. A server
+/// that imported a million vectors kept 300 MB so, and one just started 30 MB; with these, 65 MB and 5 MB.
+const SETTINGS: [(&str, &str); 2] = [
+    ("MIMALLOC_PURGE_DELAY", "0"),
+    ("MIMALLOC_ARENA_EAGER_COMMIT", "0"),
+];
+
+/// Makes the allocator give back what is freed, unless the environment says otherwise. It reads
+/// its settings from there before `main` begins: so this starts the program anew, in the same
+/// process, with them set. Returns where they are set already.
+///
+/// # Errors
+///
+/// Why the program could not be started anew; it can go on as it is.
+pub(crate) fn give_back_freed_memory() -> io::Result<()> {
+    let missing: Vec<(&str, &str)> = SETTINGS
+        .into_iter()
+        .filter(|(name, _)| env::var_os(name).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = env::args_os();
+    let mut again = Command::new(env::current_exe()?);
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    Err(again.args(arguments).envs(missing).exec())
+}
