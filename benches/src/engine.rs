@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use vectra_kernel::{
-    FoldedQuery, QuantizedRows, Query, Rider, TopRows, probe, scan_above, scan_top_many,
+    FoldedQuery, Probed, QuantizedRows, Query, Rider, TopRows, probe, scan_above, scan_top_many,
 };
 
 /// Rows of a segment that one thread scans at a time.
 const STRETCH_ROWS: usize = 64 << 10;
 
-/// Rows of each segment that a query looks at first.
-const PROBED_ROWS: usize = 512;
+/// Rows of all segments that a query looks at first.
+const PROBED_ROWS: usize = 2048;
 
 /// Rows kept beyond k.
 const SLACK: usize = 246;
@@ -145,21 +145,18 @@ impl<'a> Engine<'a> {
     }
 
     fn board(&self, one: &mut Searching<'_>, k: usize) {
-        let mut likely: Vec<(f64, usize, u32)> = Vec::new();
-        for (number, segment) in self.segments.iter().enumerate() {
-            let codes = segment.quantized.as_codes();
-            let folded = one.query.fold(codes);
-            let mut top = TopRows::new(k);
-            probe(codes, &folded, PROBED_ROWS, |_| true, &mut top);
-            likely.extend(
-                top.into_sorted()
-                    .into_iter()
-                    .map(|(score, row)| (folded.estimate(score), number, row)),
-            );
-            one.folded.push(folded);
-        }
-        likely.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for &(_, segment, row) in likely.iter().take(k) {
+        let codes = self.segments.iter().map(|one| one.quantized.as_codes());
+        one.folded = codes.map(|codes| one.query.fold(codes)).collect();
+        let parts: Vec<Probed<'_>> = self
+            .segments
+            .iter()
+            .zip(&one.folded)
+            .map(|(segment, query)| Probed {
+                codes: segment.quantized.as_codes(),
+                query,
+            })
+            .collect();
+        for (segment, row) in probe(&parts, PROBED_ROWS, k + k / 2, |_, _| true) {
             self.rescore(one, segment, row, k);
             one.seen.push((segment, row));
         }

@@ -180,6 +180,15 @@ impl FoldedQuery {
         self.error
     }
 
+    /// What the first stage alone says of the cosine of a row with this sum of products, what stored bytes
+    /// add included.
+    pub(crate) fn first_estimate(&self, sum: i32) -> f64 {
+        let first = self.stages.first();
+        first.map_or(self.constant, |stage| {
+            self.constant + stage.scale * (i64::from(sum) - stage.offset) as f64
+        })
+    }
+
     pub(crate) fn constant(&self) -> f64 {
         self.constant
     }

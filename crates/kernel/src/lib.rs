@@ -46,7 +46,7 @@ pub use error::{LayoutError, VectorError};
 pub use folded::FoldedQuery;
 pub use frame::{Frame, Leaves, Stage};
 pub use instruction_set::instruction_set;
-pub use probe::probe;
+pub use probe::{Probed, probe};
 pub use quantized::QuantizedRows;
 pub use query::{Query, check_vector};
 pub use rider::Rider;

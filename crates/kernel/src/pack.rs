@@ -15,8 +15,21 @@ const WIDTHS: [usize; 5] = [1, 4, 8, 16, PACK_QUERIES];
 /// within half of it, and tails of 2, a threshold stays within 32 bits.
 const FARTHEST: f64 = (1u32 << 29) as f64;
 
+/// Who asks for the lines of the second stage, so that they are there when pairs come to it: most of the time
+/// of a scan that waits for them would go by there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fetches {
+    /// Few queries are aboard: each pair a little before its turn, as most blocks are never wanted.
+    ByPair,
+    /// Many are, and this pack is the first of them: those of every block, as somebody will want them.
+    EveryBlock,
+    /// Many are, and the first pack has asked for them.
+    Nothing,
+}
+
 /// A few queries side by side, as a tile multiplies them.
 pub(crate) struct Pack {
+    fetches: Fetches,
     width: usize,
     groups: usize,
     /// Group by group, each query's 4 codes in one word, the first in its lowest byte; 0 in the places
@@ -67,6 +80,7 @@ impl Pack {
             slope: [0.0; PLACES],
         };
         Self {
+            fetches: Fetches::ByPair,
             width,
             groups,
             words: side_by_side,
@@ -93,6 +107,15 @@ impl Pack {
                 (-FARTHEST as f32, 0.0)
             };
         }
+    }
+
+    /// From now on the pack asks for lines in another way.
+    pub(crate) fn set_fetches(&mut self, fetches: Fetches) {
+        self.fetches = fetches;
+    }
+
+    pub(crate) fn fetches(&self) -> Fetches {
+        self.fetches
     }
 
     /// The number of places, not all of them taken.

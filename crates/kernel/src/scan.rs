@@ -4,7 +4,7 @@ use std::ops::Range;
 use crate::arch::{Hit, Kernel, Scan, Survivors};
 use crate::blocks::BLOCK_ROWS;
 use crate::instruction_set::chosen;
-use crate::pack::{PACK_QUERIES, Pack};
+use crate::pack::{Fetches, PACK_QUERIES, Pack};
 use crate::rider::Lowest;
 use crate::{Codes, FoldedQuery, Rider, TopRows};
 
@@ -15,6 +15,9 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Most pairs of a block and a query that a chunk has: what they leave over stays in a core's cache
 /// too.
 const CHUNK_PAIRS: usize = 1536;
+
+/// From so many queries on, some want to go on with almost every block after its first stage.
+const MANY: usize = 24;
 
 /// Offers every live row of some rows to `top`.
 ///
@@ -78,6 +81,7 @@ pub(crate) fn top_many(
     rows: Range<usize>,
     riders: &mut [Rider<'_>],
 ) {
+    let riders_len = riders.len();
     let mut packs: Vec<Aboard<'_, '_>> = riders
         .chunks_mut(PACK_QUERIES)
         .map(|riders| {
@@ -94,6 +98,14 @@ pub(crate) fn top_many(
             }
         })
         .collect();
+    if riders_len >= MANY {
+        for (number, aboard) in packs.iter_mut().enumerate() {
+            aboard.pack.set_fetches(match number {
+                0 => Fetches::EveryBlock,
+                _ => Fetches::Nothing,
+            });
+        }
+    }
     let scan = scan_of(codes);
     let widest = packs
         .iter()

@@ -3,7 +3,7 @@ use std::cmp::Reverse;
 use proptest::prelude::*;
 
 use crate::arch::{self, Kernel};
-use crate::probe::probe_on;
+use crate::probe::{Probed, probe_on};
 use crate::scan::{above, top_many};
 use crate::{
     Codes, FoldedQuery, Frame, MAX_DIMENSION, QuantizedRows, Query, Rider, TopRows, oracle,
@@ -231,9 +231,10 @@ fn check(
         }
         // A probe offers only live rows, and of a segment that it sees whole, all of them.
         for (query, scores) in folded.iter().zip(&scores) {
-            let mut top = TopRows::new(rows.rows());
-            probe_on(kernel, codes, query, rows.rows(), is_live, &mut top);
-            let mut found: Vec<u32> = top.into_sorted().iter().map(|row| row.1).collect();
+            let part = [Probed { codes, query }];
+            let all = rows.rows();
+            let probed = probe_on(kernel, &part, all, all, |_, row| is_live(row));
+            let mut found: Vec<u32> = probed.into_iter().map(|(_, row)| row).collect();
             found.sort_unstable();
             let live: Vec<u32> = scores
                 .iter()
@@ -411,10 +412,10 @@ fn a_probe_finds_the_neighbourhood() {
         let found = looked_for.clone().filter(|&wanted| {
             let vector = &vectors[wanted * 32..][..32];
             let query = Query::new(vector.to_vec()).unwrap();
-            let mut top = TopRows::new(10);
-            probe_on(kernel, codes, &query.fold(codes), 512, |_| true, &mut top);
+            let query = &query.fold(codes);
+            let found = probe_on(kernel, &[Probed { codes, query }], 512, 10, |_, _| true);
             let is_same = |row: u32| &vectors[order[row as usize] as usize * 32..][..32] == vector;
-            top.into_sorted().iter().any(|&(_, row)| is_same(row))
+            found.into_iter().any(|(_, row)| is_same(row))
         });
         assert!(found.count() >= 45, "of {}", looked_for.count());
     });

@@ -9,9 +9,11 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
+use super::first_stage::{self, Survivors};
+use super::further_stages::further_stages;
 use super::lanes::Lanes;
 use super::scan_lines::Scan;
-use super::stages::{self, Survivors};
+use super::score;
 use super::{BlockSums, Hit};
 use crate::blocks::Line;
 use crate::pack::Pack;
@@ -106,7 +108,7 @@ pub(super) fn find(
         _ => first_stage::<2>(scan, pack, blocks, survivors),
     };
     // SAFETY: this function enables the instructions.
-    unsafe { stages::further_stages::<Rows>(scan, pack, first_block, left, survivors, hits) };
+    unsafe { further_stages::<Rows>(scan, pack, first_block, left, survivors, hits) };
 }
 
 #[inline(never)]
@@ -118,7 +120,7 @@ fn first_stage<const QUERIES: usize>(
     survivors: &mut Survivors,
 ) -> usize {
     // SAFETY: this function enables the instructions.
-    unsafe { stages::first_stage::<Rows, 1, QUERIES>(scan, pack, blocks, survivors) }
+    unsafe { first_stage::first_stage::<Rows, 1, QUERIES>(scan, pack, blocks, survivors) }
 }
 
 /// See [`Score`](super::Score).
@@ -131,5 +133,5 @@ pub(super) fn score(
     sums: &mut Vec<BlockSums>,
 ) {
     // SAFETY: this function enables the instructions.
-    unsafe { stages::score::<Rows>(scan, words, blocks, stages, sums) }
+    unsafe { score::score::<Rows>(scan, words, blocks, stages, sums) }
 }

@@ -7,17 +7,18 @@
 //! multiplications, so that even main memory keeps up with them.
 
 use std::arch::x86_64::{
-    __m512i, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch, _mm512_add_epi32,
-    _mm512_cmpge_epi32_mask, _mm512_cvttps_epi32, _mm512_dpbusd_epi32, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_maskz_compress_epi32, _mm512_mul_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_si512, _mm512_sll_epi32, _mm512_storeu_si512,
-    _mm512_sub_ps, _mm512_test_epi16_mask,
+    __m512i, _mm_cvtsi32_si128, _mm512_add_epi32, _mm512_cmpge_epi32_mask, _mm512_cvttps_epi32,
+    _mm512_dpbusd_epi32, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_compress_epi32,
+    _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_si512,
+    _mm512_sll_epi32, _mm512_storeu_si512, _mm512_sub_ps, _mm512_test_epi16_mask,
 };
 use std::ops::Range;
 
+use super::first_stage::{self, Survivors};
+use super::further_stages::further_stages;
 use super::lanes::Lanes;
 use super::scan_lines::Scan;
-use super::stages::{self, Survivors};
+use super::score;
 use super::{BlockSums, Hit};
 use crate::blocks::Line;
 use crate::pack::{PLACES, Pack};
@@ -91,12 +92,6 @@ unsafe impl Lanes for Rows {
             low_count + high_alive.count_ones() as usize
         }
     }
-
-    #[inline(always)]
-    unsafe fn prefetch(line: *const Line) {
-        // SAFETY: a hint; it reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-    }
 }
 
 /// See [`Find`](super::Find).
@@ -117,7 +112,7 @@ pub(super) fn find(
         _ => first_stage::<1, 24>(scan, pack, blocks, survivors),
     };
     // SAFETY: this function enables the instructions.
-    unsafe { stages::further_stages::<Rows>(scan, pack, first_block, left, survivors, hits) };
+    unsafe { further_stages::<Rows>(scan, pack, first_block, left, survivors, hits) };
 }
 
 #[inline(never)]
@@ -129,7 +124,7 @@ fn first_stage<const BLOCKS: usize, const QUERIES: usize>(
     survivors: &mut Survivors,
 ) -> usize {
     // SAFETY: this function enables the instructions.
-    unsafe { stages::first_stage::<Rows, BLOCKS, QUERIES>(scan, pack, blocks, survivors) }
+    unsafe { first_stage::first_stage::<Rows, BLOCKS, QUERIES>(scan, pack, blocks, survivors) }
 }
 
 /// See [`Score`](super::Score).
@@ -142,5 +137,5 @@ pub(super) fn score(
     sums: &mut Vec<BlockSums>,
 ) {
     // SAFETY: this function enables the instructions.
-    unsafe { stages::score::<Rows>(scan, words, blocks, stages, sums) }
+    unsafe { score::score::<Rows>(scan, words, blocks, stages, sums) }
 }

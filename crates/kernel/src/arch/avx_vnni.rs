@@ -3,15 +3,17 @@
 //! encoding, with which this way of scanning is tested there.
 
 use std::arch::x86_64::{
-    __m256i, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpgt_epi32,
-    _mm256_dpbusd_avx_epi32, _mm256_dpbusd_epi32, _mm256_loadu_si256, _mm256_movemask_ps,
-    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sll_epi32, _mm256_storeu_si256,
+    __m256i, _mm_cvtsi32_si128, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_dpbusd_avx_epi32,
+    _mm256_dpbusd_epi32, _mm256_loadu_si256, _mm256_movemask_ps, _mm256_set1_epi32,
+    _mm256_setzero_si256, _mm256_sll_epi32, _mm256_storeu_si256,
 };
 use std::ops::Range;
 
+use super::first_stage::{self, Survivors};
+use super::further_stages::further_stages;
 use super::lanes::Lanes;
 use super::scan_lines::Scan;
-use super::stages::{self, Survivors};
+use super::score;
 use super::{BlockSums, Hit};
 use crate::blocks::Line;
 use crate::pack::Pack;
@@ -75,12 +77,6 @@ macro_rules! rows {
                     ])
                 }
             }
-
-            #[inline(always)]
-            unsafe fn prefetch(line: *const Line) {
-                // SAFETY: a hint; it reads nothing.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-            }
         }
 
         /// See [`Find`](super::Find).
@@ -99,9 +95,7 @@ macro_rules! rows {
                 _ => $first::<4>(scan, pack, blocks, survivors),
             };
             // SAFETY: this function enables the instructions.
-            unsafe {
-                stages::further_stages::<$rows>(scan, pack, first_block, left, survivors, hits)
-            };
+            unsafe { further_stages::<$rows>(scan, pack, first_block, left, survivors, hits) };
         }
 
         #[inline(never)]
@@ -113,7 +107,7 @@ macro_rules! rows {
             survivors: &mut Survivors,
         ) -> usize {
             // SAFETY: this function enables the instructions.
-            unsafe { stages::first_stage::<$rows, 1, QUERIES>(scan, pack, blocks, survivors) }
+            unsafe { first_stage::first_stage::<$rows, 1, QUERIES>(scan, pack, blocks, survivors) }
         }
 
         /// See [`Score`](super::Score).
@@ -126,7 +120,7 @@ macro_rules! rows {
             sums: &mut Vec<BlockSums>,
         ) {
             // SAFETY: this function enables the instructions.
-            unsafe { stages::score::<$rows>(scan, words, blocks, stages, sums) }
+            unsafe { score::score::<$rows>(scan, words, blocks, stages, sums) }
         }
     };
 }

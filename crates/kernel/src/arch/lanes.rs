@@ -25,17 +25,28 @@ pub(super) unsafe trait Lanes: Copy {
     /// ones of the word.
     unsafe fn multiply(self, line: &Line, word: i32) -> Self;
 
-    /// The same for `count` lines, and a word for each.
+    /// The same for some blocks side by side, `count` lines of each and a word for each line: no
+    /// multiplication has to wait for the one before it.
     #[inline(always)]
-    unsafe fn multiply_all(self, lines: *const Line, words: *const i32, count: usize) -> Self {
-        let mut sums = self;
+    unsafe fn multiply_lines<const BLOCKS: usize>(
+        sums: &mut [Self; BLOCKS],
+        lines: [*const Line; BLOCKS],
+        words: [*const i32; BLOCKS],
+        count: usize,
+    ) {
         let mut at = 0;
         while at < count {
-            // SAFETY: the CPU has the instructions and there are so many, by the caller's word.
-            sums = unsafe { sums.multiply(&*lines.add(at), *words.add(at)) };
+            let mut block = 0;
+            while block < BLOCKS {
+                // SAFETY: the CPU has the instructions and there are so many, by the caller's word.
+                sums[block] = unsafe {
+                    let word = *words[block].add(at);
+                    sums[block].multiply(&*lines[block].add(at), word)
+                };
+                block += 1;
+            }
             at += 1;
         }
-        sums
     }
 
     /// The thresholds of 16 queries, as [`threshold`] computes them.
@@ -57,10 +68,6 @@ pub(super) unsafe trait Lanes: Copy {
         }
         count
     }
-
-    /// Asks for a line that will be wanted soon; harmless if it is none.
-    #[inline(always)]
-    unsafe fn prefetch(_line: *const Line) {}
 }
 
 /// Base − slope · tail, cut to a whole number.

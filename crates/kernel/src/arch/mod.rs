@@ -10,20 +10,26 @@ mod avx512_vnni;
 #[allow(unsafe_code)]
 mod avx_vnni;
 #[allow(unsafe_code)]
+mod first_stage;
+#[allow(unsafe_code)]
+mod further_stages;
+#[allow(unsafe_code)]
 mod lanes;
 #[allow(unsafe_code)]
 mod portable;
 #[allow(unsafe_code)]
+mod prefetch;
+#[allow(unsafe_code)]
 mod rotate;
 mod scan_lines;
 #[allow(unsafe_code)]
-mod simsimd;
+mod score;
 #[allow(unsafe_code)]
-mod stages;
+mod simsimd;
 
+pub(crate) use first_stage::Survivors;
 pub(crate) use rotate::{RUN as ROTATE_RUN, rotate};
 pub(crate) use scan_lines::Scan;
-pub(crate) use stages::Survivors;
 
 use crate::blocks::BLOCK_ROWS;
 use crate::pack::Pack;

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use super::first_stage::{self, Survivors};
+use super::further_stages::further_stages;
 use super::lanes::Lanes;
 use super::scan_lines::Scan;
-use super::stages::{self, Survivors};
+use super::score;
 use super::{BlockSums, Hit};
 use crate::blocks::{BLOCK_ROWS, GROUP_DIMENSIONS, Line};
 use crate::pack::Pack;
@@ -64,8 +66,8 @@ pub(super) fn find(
     let first_block = blocks.start;
     // SAFETY: any CPU will do.
     unsafe {
-        let left = stages::first_stage::<Rows, 1, 1>(scan, pack, blocks, survivors);
-        stages::further_stages::<Rows>(scan, pack, first_block, left, survivors, hits);
+        let left = first_stage::first_stage::<Rows, 1, 1>(scan, pack, blocks, survivors);
+        further_stages::<Rows>(scan, pack, first_block, left, survivors, hits);
     }
 }
 
@@ -79,6 +81,6 @@ pub(super) fn score(
 ) {
     // SAFETY: any CPU will do.
     unsafe {
-        stages::score::<Rows>(scan, words, blocks, stages, sums);
+        score::score::<Rows>(scan, words, blocks, stages, sums);
     }
 }

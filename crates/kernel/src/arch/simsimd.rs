@@ -5,10 +5,12 @@ use std::ops::Range;
 
 use ::simsimd::SpatialSimilarity;
 
+use super::first_stage::{self, Survivors};
+use super::further_stages::further_stages;
 use super::lanes::Lanes;
 use super::portable::reaching;
 use super::scan_lines::Scan;
-use super::stages::{self, Survivors};
+use super::score;
 use super::{BlockSums, Hit};
 use crate::MAX_DIMENSION;
 use crate::blocks::{BLOCK_ROWS, GROUP_DIMENSIONS, Line, ZERO_CODE};
@@ -39,15 +41,22 @@ unsafe impl Lanes for Rows {
         Self(with_products(self.0, std::slice::from_ref(line), &[word]))
     }
 
-    unsafe fn multiply_all(self, lines: *const Line, words: *const i32, count: usize) -> Self {
-        // SAFETY: there are so many, by the caller's word.
-        let (lines, words) = unsafe {
-            (
-                std::slice::from_raw_parts(lines, count),
-                std::slice::from_raw_parts(words, count),
-            )
-        };
-        Self(with_products(self.0, lines, words))
+    unsafe fn multiply_lines<const BLOCKS: usize>(
+        sums: &mut [Self; BLOCKS],
+        lines: [*const Line; BLOCKS],
+        words: [*const i32; BLOCKS],
+        count: usize,
+    ) {
+        for (sums, (lines, words)) in sums.iter_mut().zip(lines.into_iter().zip(words)) {
+            // SAFETY: there are so many, by the caller's word.
+            let (lines, words) = unsafe {
+                (
+                    std::slice::from_raw_parts(lines, count),
+                    std::slice::from_raw_parts(words, count),
+                )
+            };
+            sums.0 = with_products(sums.0, lines, words);
+        }
     }
 }
 
@@ -99,8 +108,8 @@ pub(super) fn find(
     let first_block = blocks.start;
     // SAFETY: any CPU will do.
     unsafe {
-        let left = stages::first_stage::<Rows, 1, 1>(scan, pack, blocks, survivors);
-        stages::further_stages::<Rows>(scan, pack, first_block, left, survivors, hits);
+        let left = first_stage::first_stage::<Rows, 1, 1>(scan, pack, blocks, survivors);
+        further_stages::<Rows>(scan, pack, first_block, left, survivors, hits);
     }
 }
 
@@ -114,7 +123,7 @@ pub(super) fn score(
 ) {
     // SAFETY: any CPU will do.
     unsafe {
-        stages::score::<Rows>(scan, words, blocks, stages, sums);
+        score::score::<Rows>(scan, words, blocks, stages, sums);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use vectra_kernel::{FoldedQuery, Query, TopRows, probe, scan_above, scan_top};
+use vectra_kernel::{FoldedQuery, Probed, Query, TopRows, probe, scan_above, scan_top};
 
 use crate::laid_out::{LaidOut, Layout};
 
@@ -51,7 +51,7 @@ pub(crate) struct Effort {
     pub(crate) k: usize,
     /// Rows kept beyond k.
     pub(crate) slack: usize,
-    /// Rows looked at in each segment before the scan; at 0 the scan begins without a floor.
+    /// Rows looked at in all segments before the scan; at 0 the scan begins without a floor.
     pub(crate) probed: usize,
 }
 
@@ -79,13 +79,19 @@ pub(crate) fn certified_search(
         .map(|segment| query.fold(segment.rows.codes()))
         .collect();
 
-    for (segment, folded) in segments.iter().zip(&folded).filter(|_| probed > 0) {
-        let mut top = TopRows::new(k);
-        let live = |row| is_live(segment.global(row));
-        probe(segment.rows.codes(), folded, probed, live, &mut top);
-        for (_, row) in top.into_sorted() {
-            assert!(live(row), "row {row} was probed and is dead");
-            answer.score(segment, row);
+    if probed > 0 {
+        let parts: Vec<Probed<'_>> = segments
+            .iter()
+            .zip(&folded)
+            .map(|(segment, query)| Probed {
+                codes: segment.rows.codes(),
+                query,
+            })
+            .collect();
+        let live = |part: usize, row| is_live(segments[part].global(row));
+        for (part, row) in probe(&parts, probed, k, live) {
+            assert!(live(part, row), "row {row} was probed and is dead");
+            answer.score(&segments[part], row);
         }
     }
     let floor = answer.kth().unwrap_or(f32::NEG_INFINITY);

@@ -1,4 +1,4 @@
-use vectra_kernel::{Codes, Frame, QuantizedRows, TopRows, probe};
+use vectra_kernel::{Codes, Frame, Probed, QuantizedRows, probe};
 
 use crate::adversarial::Vectors;
 use crate::clustered::clustered;
@@ -170,17 +170,20 @@ fn a_probe_looks_at_as_many_rows_as_it_should_and_finds_the_neighbourhood() {
             for (row, wanted) in [(0, 1), (100, 200), (500, 256), (900, 700), (7, count)] {
                 let query = &rows[row * dimension..][..*dimension];
                 let folded = laid_out.fold(query);
-                let mut top = TopRows::new(count);
-                probe(laid_out.codes(), &folded, wanted, |_| true, &mut top);
-                let looked_at = top.len();
+                let part = [Probed {
+                    codes: laid_out.codes(),
+                    query: &folded,
+                }];
+                let probed = probe(&part, wanted, count, |_, _| true);
+                let looked_at = probed.len();
                 assert!(
                     looked_at >= wanted,
                     "{looked_at} rows of {wanted}, {layout:?}"
                 );
-                let mut seen: Vec<u32> = top.into_sorted().iter().map(|found| found.1).collect();
+                let mut seen: Vec<u32> = probed.iter().map(|found| found.1).collect();
                 seen.sort_unstable();
                 seen.dedup();
-                assert_eq!(seen.len(), looked_at, "a row was offered twice");
+                assert_eq!(seen.len(), looked_at, "a row was named twice");
             }
         }
     }

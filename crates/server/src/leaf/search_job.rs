@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use vectra_kernel::{FoldedQuery, Query, TopRows, probe};
+use vectra_kernel::{FoldedQuery, Probed, Query, TopRows, probe};
 use vectra_store::{Part, ShardView};
 
 use super::LeafError;
@@ -18,8 +18,8 @@ use crate::root::{Hit, Precision};
 /// where it does not, the proof takes a second scan.
 const SLACK: usize = 246;
 
-/// Rows of each part that are looked at before the scan, where the means of leaves say which.
-const PROBED_ROWS: usize = 256;
+/// Rows of all parts that are looked at before the scan, where the means of leaves say which.
+const PROBED_ROWS: usize = 2048;
 
 /// Rows that one thread scans at a time, so that a large part is shared by all of them: a multiple of 16.
 const STRETCH_ROWS: usize = 96 << 10;
@@ -131,53 +131,49 @@ impl SearchJob {
     /// Gets ready to scan: the query as each part takes it, and a first look at where the best rows
     /// are likely to be, so that the scan begins with a floor.
     pub(super) fn get_ready(&self) {
-        let mut likely: Vec<(f64, usize, u32)> = Vec::new();
-        let mut boarded: Vec<Boarded> = Vec::with_capacity(self.parts.len());
-        for number in 0..self.parts.len() {
-            let part = self.part(number);
-            let folded = self.query.fold(part.codes());
-            // A few parts have the best of them: each is asked for more than its share.
-            let rows = PROBED_ROWS.max(self.k.div_ceil(self.parts.len()) * 2);
-            if self.precision == Precision::Exact {
-                let mut top = TopRows::new(self.k);
-                probe(
-                    part.codes(),
-                    &folded,
-                    rows,
-                    |row| part.is_live(row),
-                    &mut top,
-                );
-                let found = top.into_sorted().into_iter();
-                likely.extend(found.map(|(score, row)| (folded.estimate(score), number, row)));
-            }
-            boarded.push(Boarded {
-                folded,
+        let mut boarded: Vec<Boarded> = (0..self.parts.len())
+            .map(|number| Boarded {
+                folded: self.query.fold(self.part(number).codes()),
                 known: Vec::new(),
-            });
+            })
+            .collect();
+        if self.precision == Precision::Exact
+            && let Err(fault) = self.score_likely(&mut boarded)
+        {
+            self.fault.lock().get_or_insert(fault);
         }
-        if likely.len() > self.k {
-            likely.select_nth_unstable_by(self.k, |a, b| b.0.total_cmp(&a.0));
-            likely.truncate(self.k);
-        }
-        let mut best = self.best.lock();
-        let mut vector = Vec::new();
-        for (_, number, row) in likely {
-            if let Err(fault) = self.part(number).read_vector(row, &mut vector) {
-                self.fault.lock().get_or_insert(fault.into());
-                break;
-            }
-            let score = self.query.score(&vector);
-            if let Err(fault) = best.offer(score, number, row, |part, row| self.id(part, row)) {
-                self.fault.lock().get_or_insert(fault);
-                break;
-            }
-            boarded[number].known.push(row);
-        }
-        boarded
-            .iter_mut()
-            .for_each(|part| part.known.sort_unstable());
         // Only the thread that took the search from the queue comes here.
         let _ = self.boarded.set(boarded);
+    }
+
+    /// Scores the rows that a probe finds likely, exactly.
+    fn score_likely(&self, boarded: &mut [Boarded]) -> Result<(), LeafError> {
+        let probed: Vec<Probed<'_>> = boarded
+            .iter()
+            .enumerate()
+            .map(|(number, boarded)| Probed {
+                codes: self.part(number).codes(),
+                query: &boarded.folded,
+            })
+            .collect();
+        let rows = PROBED_ROWS.max(2 * self.k);
+        // A few more than k, as they are ranked by what their first dimensions say.
+        let most = self.k + self.k / 2;
+        let likely = probe(&probed, rows, most, |number, row| {
+            self.part(number).is_live(row)
+        });
+        let mut best = self.best.lock();
+        let mut vector = Vec::new();
+        for (number, row) in likely {
+            self.part(number).read_vector(row, &mut vector)?;
+            let score = self.query.score(&vector);
+            best.offer(score, number, row, |part, row| self.id(part, row))?;
+            boarded[number].known.push(row);
+        }
+        for part in boarded {
+            part.known.sort_unstable();
+        }
+        Ok(())
     }
 
     /// Gets aboard the scan of a stretch; `None` when nobody waits for the answer any more.
