@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::arch::{Sums, Wide, wide};
+
 /// Rows of a leaf: enough for a tail to be about the same over each of its blocks.
 pub(crate) const LEAF_ROWS: usize = 256;
 
@@ -24,7 +26,11 @@ pub(crate) fn in_leaves(dimension: usize, rows: &[f32]) -> Vec<u32> {
         if part.len() <= LEAF_ROWS {
             continue;
         }
-        let coordinate = widest_spread(dimension, rows, &order[part.clone()]);
+        let coordinate = wide(WidestSpread {
+            dimension,
+            rows,
+            part: &order[part.clone()],
+        });
         let half = (part.len() / 2).next_multiple_of(LEAF_ROWS);
         keyed.clear();
         keyed.extend(
@@ -51,24 +57,36 @@ pub(crate) fn sort_leaves(order: &mut [u32], number: impl Fn(u32) -> f32) {
     }
 }
 
-fn widest_spread(dimension: usize, rows: &[f32], part: &[u32]) -> usize {
-    let looked_at = LEADING.min(dimension);
-    let mut sums = [0.0f64; LEADING];
-    let mut squares = [0.0f64; LEADING];
-    let step = part.len().div_ceil(MEASURED);
-    let mut count = 0.0;
-    for &row in part.iter().step_by(step) {
-        let row = &rows[row as usize * dimension..][..looked_at];
-        for ((sum, square), &value) in sums.iter_mut().zip(&mut squares).zip(row) {
-            *sum += f64::from(value);
-            *square += f64::from(value) * f64::from(value);
+/// Finds the coordinate that some rows are spread most in.
+struct WidestSpread<'a> {
+    dimension: usize,
+    rows: &'a [f32],
+    part: &'a [u32],
+}
+
+impl Wide for WidestSpread<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self, _: impl Sums) -> usize {
+        let looked_at = LEADING.min(self.dimension);
+        let mut sums = [0.0f64; LEADING];
+        let mut squares = [0.0f64; LEADING];
+        let step = self.part.len().div_ceil(MEASURED);
+        let mut count = 0.0;
+        for &row in self.part.iter().step_by(step) {
+            let row = &self.rows[row as usize * self.dimension..][..looked_at];
+            for ((sum, square), &value) in sums.iter_mut().zip(&mut squares).zip(row) {
+                *sum += f64::from(value);
+                *square += f64::from(value) * f64::from(value);
+            }
+            count += 1.0;
         }
-        count += 1.0;
+        let spread = |i: &usize| squares[*i] - sums[*i] * sums[*i] / count;
+        (0..looked_at)
+            .max_by(|a, b| spread(a).total_cmp(&spread(b)))
+            .unwrap_or(0)
     }
-    let spread = |i: &usize| squares[*i] - sums[*i] * sums[*i] / count;
-    (0..looked_at)
-        .max_by(|a, b| spread(a).total_cmp(&spread(b)))
-        .unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -122,12 +122,25 @@ impl Blocks {
     }
 
     /// Writes the codes of one row.
+    #[inline(always)]
     pub(crate) fn set_row(&mut self, sections: &Sections, row: usize, codes: &[i8]) {
-        for (group, codes) in codes.chunks(GROUP_DIMENSIONS).enumerate() {
-            let first = self.start + sections.lane(row, group);
-            let lane = &mut self.storage[first..][..GROUP_DIMENSIONS];
-            for (byte, &code) in lane.iter_mut().zip(codes) {
-                *byte = code.cast_unsigned() ^ ZERO_CODE;
+        let (block, lane) = (row / BLOCK_ROWS, row % BLOCK_ROWS * GROUP_DIMENSIONS);
+        for stage in 0..sections.stages.len() {
+            let Range { start, end } = sections.groups_of(stage);
+            let bytes = sections.bytes_of(stage, block..block + 1);
+            let lines = &mut self.storage[self.start..][bytes];
+            let (lines, _) = lines.as_chunks_mut::<LINE_BYTES>();
+            let codes = &codes[start * GROUP_DIMENSIONS..codes.len().min(end * GROUP_DIMENSIONS)];
+            let (whole, rest) = codes.as_chunks::<GROUP_DIMENSIONS>();
+            let byte = |code: i8| code.cast_unsigned() ^ ZERO_CODE;
+            for (line, codes) in lines.iter_mut().zip(whole) {
+                line[lane..lane + GROUP_DIMENSIONS].copy_from_slice(&codes.map(byte));
+            }
+            if let Some(line) = lines.get_mut(whole.len()) {
+                let lane = &mut line[lane..lane + rest.len()];
+                lane.iter_mut()
+                    .zip(rest)
+                    .for_each(|(to, &code)| *to = byte(code));
             }
         }
     }

@@ -1,4 +1,4 @@
-use crate::rounding::nearest_code;
+use crate::rounding::nearest_code_byte;
 
 /// The per-dimension factors of the code, and of what it stands for.
 pub(crate) struct Encoder {
@@ -26,9 +26,10 @@ impl Encoder {
     }
 
     /// Writes the codes of one row.
+    #[inline(always)]
     pub(crate) fn encode(&self, row: &[f64], codes: &mut [i8]) {
         for ((&y, code), &steps_per_unit) in row.iter().zip(codes).zip(&self.steps_per_unit) {
-            *code = nearest_code(y * steps_per_unit) as i8;
+            *code = nearest_code_byte(y * steps_per_unit);
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn inner_and_squares(a: &[f32], b: &[f32]) -> (f64, f64) {
 }
 
 /// Σ aᵢ·aᵢ, the same bits as the second sum of [`inner_and_squares`].
+#[inline(always)]
 pub(crate) fn squares(a: &[f32]) -> f64 {
     let mut sums = [0.0f64; STRIPES];
     let (blocks, rest) = a.as_chunks::<STRIPES>();
@@ -47,6 +48,7 @@ pub(crate) fn squares(a: &[f32]) -> f64 {
 }
 
 /// The fixed tree that ends a striped sum.
+#[inline(always)]
 pub(crate) fn reduce(s: [f64; STRIPES]) -> f64 {
     ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }

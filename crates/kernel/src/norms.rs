@@ -1,5 +1,6 @@
 //! What bounds need to know of rows as they are quantised.
 
+use crate::arch::Sums;
 use crate::blocks::BLOCK_ROWS;
 use crate::encoder::Encoder;
 use crate::frame::{Stage, blocks_of};
@@ -10,12 +11,14 @@ pub(crate) struct Norms {
     stages: Vec<StageNorms>,
 }
 
+/// All of it as squares.
 struct StageNorms {
     end: usize,
-    /// Squares.
     residual: f64,
     code: f64,
     tails: Vec<f64>,
+    /// What the dimensions of the stage add to the norm of the row that was added last.
+    of_row: f64,
 }
 
 impl Norms {
@@ -26,30 +29,40 @@ impl Norms {
             residual: 0.0,
             code: 0.0,
             tails: vec![0.0; if number == last { 0 } else { blocks_of(rows) }],
+            of_row: 0.0,
         };
         Self {
             stages: ends.iter().enumerate().map(stage).collect(),
         }
     }
 
-    pub(crate) fn add(&mut self, encoder: &Encoder, place: usize, row: &[f64], codes: &[i8]) {
-        let (mut residual, mut code_squares, mut begin) = (0.0, 0.0, 0);
+    #[inline(always)]
+    pub(crate) fn add(
+        &mut self,
+        sums: impl Sums,
+        encoder: &Encoder,
+        place: usize,
+        row: &[f64],
+        codes: &[i8],
+    ) {
+        let (mut residual, mut code, mut begin) = (0.0, 0.0, 0);
         for stage in &mut self.stages {
             let part = begin..stage.end;
-            let values = row[part.clone()].iter().zip(&codes[part.clone()]);
-            for ((&y, &code), &step) in values.zip(&encoder.step[part]) {
-                let code = f64::from(code);
-                let off = y - code * step;
-                residual += off * off;
-                code_squares += code * code;
-            }
+            let steps = &encoder.step[part.clone()];
+            let added = sums.norms(&row[part.clone()], &codes[part], steps);
+            residual += added[0];
+            code += added[1];
             stage.residual = stage.residual.max(residual);
-            stage.code = stage.code.max(code_squares);
-            if let Some(tail) = stage.tails.get_mut(place / BLOCK_ROWS) {
-                let squares: f64 = row[stage.end..].iter().map(|y| y * y).sum();
-                *tail = tail.max(squares);
-            }
+            stage.code = stage.code.max(code);
+            stage.of_row = added[2];
             begin = stage.end;
+        }
+        let mut tail = 0.0;
+        for stage in self.stages.iter_mut().rev() {
+            if let Some(longest) = stage.tails.get_mut(place / BLOCK_ROWS) {
+                *longest = longest.max(tail);
+            }
+            tail += stage.of_row;
         }
     }
 

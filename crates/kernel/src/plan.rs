@@ -1,5 +1,6 @@
 //! Where the stages of a scan end: measured on the rows themselves.
 
+use crate::arch::{Sums, Wide, wide};
 use crate::arrangement::LEAF_ROWS;
 use crate::blocks::{BLOCK_ROWS, GROUP_DIMENSIONS, groups};
 
@@ -42,7 +43,13 @@ pub(crate) fn stage_ends(
     if order.len() < 4 * LEAF_ROWS || candidates.is_empty() {
         return plain;
     }
-    let alive = share_alive(dimension, rows, centre, order, &candidates);
+    let alive = wide(ShareAlive {
+        dimension,
+        rows,
+        centre,
+        order,
+        candidates: &candidates,
+    });
 
     // The cheapest way to each candidate, and where the stage before ended.
     let lines = |end: usize| groups(end) as f64;
@@ -88,83 +95,117 @@ fn candidates(dimension: usize) -> Vec<usize> {
 }
 
 /// The share of blocks that a query is not done with at each candidate.
-fn share_alive(
+struct ShareAlive<'a> {
     dimension: usize,
-    rows: &[f32],
-    centre: &[f32],
-    order: &[u32],
-    candidates: &[usize],
-) -> Vec<f64> {
-    let row = |number: u32| &rows[number as usize * dimension..][..dimension];
-    // What is multiplied is the query as it is, with the rows without their centre.
-    let queries: Vec<Vec<f32>> = spread(order, QUERIES)
-        .map(|number| row(number).iter().zip(centre).map(|(y, c)| y + c).collect())
-        .collect();
-    let thresholds: Vec<f32> = queries
-        .iter()
-        .map(|query| {
-            let sampled = order.iter().step_by(ONE_IN);
-            let mut scores: Vec<f32> = sampled.map(|&number| dot(query, row(number))).collect();
-            let rank = RANK.min(scores.len() - 1);
-            *scores.select_nth_unstable_by(rank, |a, b| b.total_cmp(a)).1 - MARGIN
-        })
-        .collect();
+    rows: &'a [f32],
+    centre: &'a [f32],
+    order: &'a [u32],
+    candidates: &'a [usize],
+}
 
-    let leaves: Vec<&[u32]> = order.chunks_exact(LEAF_ROWS).collect();
-    let step = leaves.len().div_ceil(LEAVES);
-    let mut alive = vec![0usize; candidates.len()];
-    let mut looked_at = 0;
-    for leaf in leaves.iter().step_by(step) {
-        let mut scores = vec![[0.0f32; LEAF_ROWS]; queries.len()];
-        let mut begin = 0;
-        for (at, &end) in candidates.iter().enumerate() {
-            let tails: Vec<f32> = leaf
-                .iter()
-                .map(|&number| norm(&row(number)[end..]))
-                .collect();
-            let mut by_tail: Vec<usize> = (0..leaf.len()).collect();
-            by_tail.sort_unstable_by(|&a, &b| tails[a].total_cmp(&tails[b]));
-            for ((query, scores), &threshold) in queries.iter().zip(&mut scores).zip(&thresholds) {
-                for (score, &number) in scores.iter_mut().zip(*leaf) {
-                    *score += dot(&query[begin..end], &row(number)[begin..end]);
-                }
-                let tail = norm(&query[end..]);
-                for block in by_tail.chunks_exact(BLOCK_ROWS) {
-                    let longest = block.last().map_or(0.0, |&last| tails[last]);
-                    let reaches = |&at: &usize| scores[at] + tail * longest >= threshold;
-                    alive[at] += usize::from(block.iter().any(reaches));
-                }
+impl Wide for ShareAlive<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run(self, sums: impl Sums) -> Vec<f64> {
+        let Self {
+            dimension,
+            rows,
+            centre,
+            order,
+            candidates,
+        } = self;
+        let row = |number: u32| &rows[number as usize * dimension..][..dimension];
+        // What is multiplied is the query as it is, with the rows without their centre.
+        let queries: Vec<Vec<f32>> = spread(order, QUERIES)
+            .map(|number| row(number).iter().zip(centre).map(|(y, c)| y + c).collect())
+            .collect();
+        // Each row is read once, for all queries.
+        let mut sampled = vec![Vec::with_capacity(order.len().div_ceil(ONE_IN)); queries.len()];
+        for &number in order.iter().step_by(ONE_IN) {
+            let row = row(number);
+            for (query, scores) in queries.iter().zip(&mut sampled) {
+                scores.push(sums.dot(query, row));
             }
-            begin = end;
         }
-        looked_at += queries.len() * LEAF_ROWS / BLOCK_ROWS;
+        let rank = RANK.min(order.len().div_ceil(ONE_IN) - 1);
+        let thresholds: Vec<f32> = sampled
+            .iter_mut()
+            .map(|scores| *scores.select_nth_unstable_by(rank, |a, b| b.total_cmp(a)).1 - MARGIN)
+            .collect();
+        drop(sampled);
+
+        let leaves: Vec<&[u32]> = order.chunks_exact(LEAF_ROWS).collect();
+        let step = leaves.len().div_ceil(LEAVES);
+        let mut alive = vec![0usize; candidates.len()];
+        let mut looked_at = 0;
+        // Dimension by dimension the values of a leaf's rows, so that loops go over rows.
+        let mut columns = vec![0.0f32; dimension * LEAF_ROWS];
+        let mut tails = vec![0.0f32; candidates.len() * LEAF_ROWS];
+        let mut scores = vec![0.0f32; queries.len() * LEAF_ROWS];
+        let mut by_tail: Vec<(f32, usize)> = Vec::with_capacity(LEAF_ROWS);
+        for leaf in leaves.iter().step_by(step) {
+            for (at, &number) in leaf.iter().enumerate() {
+                let column = columns[at..].iter_mut().step_by(LEAF_ROWS);
+                column.zip(row(number)).for_each(|(to, &value)| *to = value);
+            }
+            tails_from_each(&columns, candidates, &mut tails);
+            scores.fill(0.0);
+            let mut begin = 0;
+            for ((at, &end), tails) in (0..).zip(candidates).zip(tails.chunks_exact(LEAF_ROWS)) {
+                by_tail.clear();
+                by_tail.extend(tails.iter().copied().zip(0..));
+                by_tail.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+                let scores = scores.chunks_exact_mut(LEAF_ROWS);
+                for ((query, scores), &threshold) in queries.iter().zip(scores).zip(&thresholds) {
+                    let part = columns[begin * LEAF_ROWS..].chunks_exact(LEAF_ROWS);
+                    for (&weight, column) in query[begin..end].iter().zip(part) {
+                        for (score, &value) in scores.iter_mut().zip(column) {
+                            *score += weight * value;
+                        }
+                    }
+                    let rest = &query[end..];
+                    let tail = sums.dot(rest, rest).sqrt();
+                    for block in by_tail.chunks_exact(BLOCK_ROWS) {
+                        let longest = block.last().map_or(0.0, |last| last.0);
+                        let reaches =
+                            |&(_, at): &(f32, usize)| scores[at] + tail * longest >= threshold;
+                        alive[at] += usize::from(block.iter().any(reaches));
+                    }
+                }
+                begin = end;
+            }
+            looked_at += queries.len() * LEAF_ROWS / BLOCK_ROWS;
+        }
+        alive
+            .iter()
+            .map(|&alive| alive as f64 / looked_at.max(1) as f64)
+            .collect()
     }
-    alive
-        .iter()
-        .map(|&alive| alive as f64 / looked_at.max(1) as f64)
-        .collect()
+}
+
+/// For each candidate the norms of a leaf's rows from there on.
+#[inline(always)]
+fn tails_from_each(columns: &[f32], candidates: &[usize], tails: &mut [f32]) {
+    let mut squares = [0.0f32; LEAF_ROWS];
+    let mut begin = columns.len() / LEAF_ROWS;
+    let tails = tails.chunks_exact_mut(LEAF_ROWS);
+    for (&end, tails) in candidates.iter().zip(tails).rev() {
+        let part = columns[end * LEAF_ROWS..begin * LEAF_ROWS].chunks_exact(LEAF_ROWS);
+        for column in part {
+            for (square, &value) in squares.iter_mut().zip(column) {
+                *square += value * value;
+            }
+        }
+        for (tail, square) in tails.iter_mut().zip(&squares) {
+            *tail = square.sqrt();
+        }
+        begin = end;
+    }
 }
 
 /// About so many of the rows, from all parts of the order.
 fn spread(order: &[u32], count: usize) -> impl Iterator<Item = u32> {
     let step = order.len().div_ceil(count).max(1);
     order.iter().copied().skip(step / 2).step_by(step)
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const STRIPES: usize = 16;
-    let mut sums = [0.0f32; STRIPES];
-    let (a, a_rest) = a.as_chunks::<STRIPES>();
-    let (b, b_rest) = b.as_chunks::<STRIPES>();
-    for (a, b) in a.iter().zip(b) {
-        for (sum, (x, y)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += x * y;
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
-fn norm(values: &[f32]) -> f32 {
-    dot(values, values).sqrt()
 }

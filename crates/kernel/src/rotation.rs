@@ -1,4 +1,4 @@
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::{DMatrix, DMatrixView, Dyn, SymmetricEigen};
 
 use crate::arch::rotate;
 use crate::rounding::up_to_f32;
@@ -25,8 +25,13 @@ impl Rotation {
     /// if they cannot be found, as for rows that are all zero.
     pub(crate) fn principal(dimension: usize, rows: &[f32]) -> Option<Self> {
         let count = rows.len() / dimension;
-        let columns = DMatrix::from_column_slice(dimension, count, rows);
-        let moments = (&columns * columns.transpose()).map(f64::from);
+        let columns = DMatrixView::from_slice(rows, dimension, count);
+        // The same memory, transposed.
+        let lines: DMatrixView<'_, f32, Dyn, Dyn> =
+            DMatrixView::from_slice_with_strides(rows, count, dimension, dimension, 1);
+        let mut moments = DMatrix::zeros(dimension, dimension);
+        moments.gemm(1.0, &columns, &lines, 0.0);
+        let moments = moments.map(f64::from);
         let trace = moments.trace();
         if !trace.is_finite() || trace <= 0.0 {
             return None;

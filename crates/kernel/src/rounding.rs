@@ -4,9 +4,19 @@
 /// 1.5 · 2⁵² leaves the rounding to the float unit, eight lanes at a time; `f64::round` is a call on
 /// the CPUs this is compiled for.
 pub(crate) fn nearest_code(value: f64) -> f64 {
-    const SHIFT: f64 = 6_755_399_441_055_744.0;
     ((value + SHIFT) - SHIFT).clamp(-127.0, 127.0)
 }
+
+/// [`nearest_code`] as a byte, taken from the last bits of the shifted value: a cast of the float
+/// would look for values out of range one by one.
+#[inline(always)]
+pub(crate) fn nearest_code_byte(value: f64) -> i8 {
+    (value.clamp(-127.0, 127.0) + SHIFT).to_bits() as i8
+}
+
+/// 1.5 · 2⁵²: beside it a float64 has no bits for fractions, and its last bits are those of a small whole
+/// number in two's complement.
+const SHIFT: f64 = 6_755_399_441_055_744.0;
 
 /// The smallest float32 that is not below a value.
 pub(crate) fn up_to_f32(value: f64) -> f32 {
@@ -33,6 +43,7 @@ mod tests {
             (-127.4, -127.0),
         ] {
             assert_eq!(nearest_code(value), code);
+            assert_eq!(f64::from(nearest_code_byte(value)), code);
         }
     }
 

@@ -26,10 +26,13 @@ mod scan_lines;
 mod score;
 #[allow(unsafe_code)]
 mod simsimd;
+#[allow(unsafe_code)]
+mod wide;
 
 pub(crate) use first_stage::Survivors;
 pub(crate) use rotate::{RUN as ROTATE_RUN, rotate};
 pub(crate) use scan_lines::Scan;
+pub(crate) use wide::{Sums, Wide, wide};
 
 use crate::blocks::BLOCK_ROWS;
 use crate::pack::Pack;
