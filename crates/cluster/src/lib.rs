@@ -7,6 +7,7 @@
     reason = "openraft's storage errors are large, and its traits return them"
 )]
 
+mod background;
 mod directory;
 mod error;
 mod group;

@@ -49,6 +49,11 @@ impl Checkpoint {
         self.mark.as_ref()
     }
 
+    /// Number of segments.
+    pub(crate) fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
     pub(crate) fn disk_bytes(&self) -> u64 {
         self.manifest.len() as u64 + self.files.iter().map(|file| file.len).sum::<u64>()
     }

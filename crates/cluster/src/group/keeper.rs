@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use vectra_store::Shard;
 
 use super::growing_budget::GrowingShare;
+use crate::background::run_in_background;
 use crate::log::GroupLog;
 use crate::machine::{Progress, ShardCommand, ShardConfig};
 use crate::network::Transfers;
@@ -30,6 +31,12 @@ pub(super) fn is_worth_a_segment(shard: &Shard) -> bool {
     let growing = shard.growing_bytes();
     growing > 0 && growing >= shard.options().seal_bytes / WORTH_A_SEGMENT
 }
+
+/// Segments are merged once nothing was written for so long. While rows come, each segment would be
+/// merged several times over, and take cores and disk from the writes and the searches.
+const COMPACT_AFTER: Duration = Duration::from_secs(1);
+/// A shard with so many segments merges them all the same: each costs every search.
+const MANY_SEGMENTS: usize = 12;
 
 /// A member that has come no further for so long is not waited for.
 const CATCHING_UP: Duration = Duration::from_secs(30);
@@ -82,7 +89,7 @@ impl Keeper {
                 .as_ref()
                 .is_some_and(|running| !running.is_finished());
             let checkpoints = Some(self.progress.checkpoints());
-            if compacted_at != checkpoints && !is_compacting {
+            if compacted_at != checkpoints && !is_compacting && self.compaction_is_due() {
                 compacted_at = checkpoints;
                 compaction = Some(self.compact());
             }
@@ -109,6 +116,10 @@ impl Keeper {
         // One that failed covered entries too, and writes may be waiting for it to succeed.
         let covers_any = entries > 0 || self.progress.trouble().is_some();
         covers_any && (grown || is_quiet || bytes >= LOG_BYTES || entries >= LOG_ENTRIES)
+    }
+
+    fn compaction_is_due(&self) -> bool {
+        self.progress.quiet_for() >= COMPACT_AFTER || self.shard.segments() >= MANY_SEGMENTS
     }
 
     /// A leader that stopped between its election and its first entry leads again after a restart,
@@ -199,16 +210,18 @@ impl Keeper {
         let shard = self.shard.clone();
         let name = self.name.clone();
         let progress = self.progress.clone();
-        tokio::task::spawn_blocking(move || {
-            while !progress.is_stopping() {
-                match shard.compact() {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => {
-                        tracing::warn!(shard = name, %error, "segments could not be compacted");
-                        return;
+        tokio::spawn(async move {
+            let step_by_step = move || {
+                while !progress.is_stopping() {
+                    if !shard.compact().map_err(|error| error.to_string())? {
+                        break;
                     }
                 }
+                Ok(())
+            };
+            let compacted = run_in_background("compact", step_by_step).await.flatten();
+            if let Err(error) = compacted {
+                tracing::warn!(shard = name, %error, "segments could not be compacted");
             }
         })
     }

@@ -16,6 +16,7 @@ use vectra_store::{Frozen, Shard, StoreError};
 
 use super::{Applied, ShardConfig, ShardOutcome, ShardSnapshot};
 use crate::NodeId;
+use crate::background::run_in_background;
 
 /// Entries that a checkpoint covers stay in the log for followers that lag a little, unless they
 /// are more than this many bytes or entries.
@@ -413,7 +414,7 @@ impl RaftSnapshotBuilder<ShardConfig> for Checkpoint {
         let frozen = self.frozen.take();
         let shard = self.machine.shard.clone();
         let progress = self.machine.progress.clone();
-        let sealed = tokio::task::spawn_blocking(move || match frozen {
+        let sealed = run_in_background("seal", move || match frozen {
             Some(Ok(frozen)) => match shard.seal(frozen) {
                 // A snapshot was installed meanwhile: it is the later checkpoint.
                 Ok(()) | Err(StoreError::Overtaken) => {
@@ -434,7 +435,6 @@ impl RaftSnapshotBuilder<ShardConfig> for Checkpoint {
             None => Err("a checkpoint is written only once".to_owned()),
         })
         .await
-        .map_err(|error| error.to_string())
         .flatten();
         self.machine
             .progress

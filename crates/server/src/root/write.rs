@@ -165,10 +165,25 @@ fn split_vectors(
         dimension,
         vectors,
     } = batch;
+    let shards: Vec<ShardId> = ids
+        .iter()
+        .map(|id| shard_of(map, id))
+        .collect::<Result<_, _>>()?;
     let mut split = BTreeMap::<ShardId, Pending>::new();
-    for (id, vector) in ids.into_iter().zip(vectors.chunks_exact(dimension)) {
-        let shard = shard_of(map, &id)?;
+    // Memory is taken once for all rows of a shard: growing step by step copies them over and over.
+    for &shard in &shards {
+        split.entry(shard).or_default().rows += 1;
+    }
+    let rows = ids.into_iter().zip(vectors.chunks_exact(dimension));
+    for (shard, (id, vector)) in shards.into_iter().zip(rows) {
         let pending = split.entry(shard).or_default();
+        if pending.ids.is_empty() {
+            let most = BATCH_BYTES / (ID_OVERHEAD + size_of_val(vector));
+            let rows = pending.rows.min(most);
+            pending.ids.reserve_exact(rows);
+            pending.vectors.reserve_exact(rows * dimension);
+        }
+        pending.rows -= 1;
         let bytes = id.len() + ID_OVERHEAD + size_of_val(vector);
         if pending.bytes + bytes > BATCH_BYTES {
             pending.close(dimension);
@@ -210,6 +225,8 @@ fn shard_of(map: &PlacementMap, id: &str) -> Result<ShardId, RootError> {
 /// The rows of one shard, on their way into batches.
 #[derive(Default)]
 struct Pending {
+    /// Rows still to come.
+    rows: usize,
     ids: Vec<String>,
     vectors: Vec<f32>,
     bytes: usize,

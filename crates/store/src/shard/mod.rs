@@ -182,6 +182,12 @@ impl Shard {
         self.view.load().memory_bytes()
     }
 
+    /// Number of sealed segments of the last checkpoint.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.checkpoint.load().segments()
+    }
+
     /// Bytes of the files of the last checkpoint.
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {

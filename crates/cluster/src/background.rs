@@ -1,0 +1,71 @@
+//! Work that must not stand in the way of searches.
+
+use tokio::sync::oneshot;
+
+/// How much less of a core than a search the work gets where both want it: a tenth, by the weights of
+/// Linux's scheduler. On idle cores it gets all it can use.
+const NICENESS: i32 = 10;
+
+/// Runs blocking work of seconds, as sealing or compaction, on a thread of its own and of low priority.
+///
+/// A thread of its own, because priority is lost for good: a thread of the runtime's pool would later
+/// hold up what somebody waits for.
+///
+/// # Errors
+///
+/// Why the thread could not be started, or that the work broke.
+pub(crate) async fn run_in_background<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let (sender, done) = oneshot::channel();
+    let run = move || {
+        // Only courtesy: where it is refused, the work is done all the same.
+        let _ = lower_priority();
+        // Nobody waits any more: what was done stays done.
+        let _ = sender.send(work());
+    };
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    done.await
+        .map_err(|_| "the thread broke off; the log says more".to_owned())
+}
+
+/// Of the calling thread alone; elsewhere than on Linux there is no such thing.
+#[cfg(target_os = "linux")]
+fn lower_priority() -> std::io::Result<()> {
+    rustix::process::setpriority_process(None, NICENESS)?;
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority() -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn only_the_thread_of_the_work_has_low_priority() {
+        let of_this_thread = || rustix::process::getpriority_process(None).unwrap();
+        let before = of_this_thread();
+        let inside = run_in_background("background", of_this_thread).await;
+        assert_eq!(inside, Ok((before + NICENESS).min(19).max(NICENESS)));
+        assert_eq!(of_this_thread(), before);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error() {
+        let result = run_in_background("background", || panic!("on purpose")).await;
+        assert_eq!(
+            result,
+            Err::<(), _>("the thread broke off; the log says more".to_owned())
+        );
+    }
+}
