@@ -3,8 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvError, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use protobuf::well_known_types::BytesValue;
@@ -17,10 +19,14 @@ use crate::directory::create_directory;
 
 /// A batch is written and synced once it holds this much, whatever is still queued.
 const BATCH_BYTES: usize = 8 << 20;
+/// A writer that had nothing to do for so long lets go of its buffer.
+const IDLE: Duration = Duration::from_millis(200);
 /// The log is one sequence of files of this size.
 const FILE_BYTES: u64 = 32 << 20;
-/// Files are only reclaimed once the log is larger than this.
-const PURGE_BYTES: u64 = 128 << 20;
+/// Files are only reclaimed once the log is larger than this. Then the engine also copies what is still
+/// needed out of the oldest files; so this is more than the growing rows of a node come to, or every
+/// import would be written twice.
+const PURGE_BYTES: u64 = 256 << 20;
 
 /// One entry as the engine sees it: bytes that start with the index.
 pub(super) struct Record;
@@ -295,7 +301,21 @@ impl Change {
 fn write_all(engine: &Engine, queue: &mpsc::Receiver<Write>) {
     // After a failed write nobody knows what the disk holds: nothing more may be acknowledged.
     let mut failed: Option<String> = None;
-    while let Ok(first) = queue.recv() {
+    // Its memory is kept from one write to the next, but not for long: pages taken anew cost more than
+    // what is copied into them.
+    let mut batch = LogBatch::default();
+    loop {
+        let first = match queue.recv_timeout(IDLE) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                batch = LogBatch::default();
+                match queue.recv() {
+                    Ok(first) => first,
+                    Err(RecvError) => return,
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let mut writes = vec![first];
         let mut bytes = writes[0].bytes;
         while bytes < BATCH_BYTES
@@ -311,7 +331,7 @@ fn write_all(engine: &Engine, queue: &mpsc::Receiver<Write>) {
                 callbacks.extend(writes.into_iter().map(|write| write.written));
                 Err(reason.clone())
             }
-            None => write_batch(engine, writes, &mut callbacks),
+            None => write_batch(engine, &mut batch, writes, &mut callbacks),
         };
         if let Err(reason) = &result
             && failed.is_none()
@@ -327,20 +347,20 @@ fn write_all(engine: &Engine, queue: &mpsc::Receiver<Write>) {
 
 fn write_batch(
     engine: &Engine,
+    batch: &mut LogBatch,
     writes: Vec<Write>,
     callbacks: &mut Vec<Written>,
 ) -> Result<(), String> {
-    let mut batch = LogBatch::default();
     let mut filled = Ok(());
     for write in writes {
         callbacks.push(write.written);
         for change in write.changes {
-            filled = filled.and_then(|()| add(&mut batch, write.group, change));
+            filled = filled.and_then(|()| add(batch, write.group, change));
         }
     }
     filled?;
     // Always synced, so that only the last batch can be torn: see `tail.rs`.
-    match catch_unwind(AssertUnwindSafe(|| engine.write(&mut batch, true))) {
+    match catch_unwind(AssertUnwindSafe(|| engine.write(batch, true))) {
         Ok(Ok(_bytes)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => Err(panic_message(panic.as_ref())),
