@@ -54,7 +54,7 @@ fn beside_checkpoints_and_compactions() {
         });
         scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
-                shard.compact().unwrap();
+                shard.compact(u64::MAX).unwrap();
                 thread::yield_now();
             }
         });

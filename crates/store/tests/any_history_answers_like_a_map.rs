@@ -64,7 +64,7 @@ fn run(steps: Vec<Step>, rows_per_segment: u64) {
             }
             Step::DropFrozen => frozen = None,
             Step::Compact => {
-                replica.shard.compact().unwrap();
+                replica.shard.compact(u64::MAX).unwrap();
             }
             Step::Restart => {
                 frozen = None;

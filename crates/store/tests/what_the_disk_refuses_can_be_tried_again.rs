@@ -64,9 +64,9 @@ fn a_compaction() {
             replica.upsert((0..9).map(|number| (number + 5 * round, 1.0)));
             replica.checkpoint();
         }
-        refused(&replica, name, || replica.shard.compact());
+        refused(&replica, name, || replica.shard.compact(u64::MAX));
         replica.delete([7]);
-        assert!(replica.shard.compact().unwrap());
+        assert!(replica.shard.compact(u64::MAX).unwrap());
         replica.check();
         replica.restart().check();
     }

@@ -18,6 +18,11 @@ use crate::{LogEngine, NodeId};
 /// A checkpoint is due after this much log, also if the rows it left are few.
 const LOG_BYTES: u64 = 64 << 20;
 const LOG_ENTRIES: u64 = 100_000;
+/// Most bytes of float32 rows that a step of the compaction after a start writes: as many as two
+/// full checkpoints left. It takes twice and a quarter of it in memory, so that a start needs no more
+/// than the searches after it. What is larger waits for the run's first checkpoint; until then,
+/// searches scan a few segments more.
+const COMPACTED_AT_START: u64 = 36 << 20;
 /// How often to look, also if nothing seems to happen.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Raft may not follow a request for a checkpoint, and a checkpoint may fail: then it is tried
@@ -58,7 +63,7 @@ type Reached = HashMap<NodeId, (Option<u64>, Instant)>;
 impl Keeper {
     /// Runs until the group stops.
     pub(super) async fn run(self) {
-        // None yet: what the run before left is compacted too.
+        // None yet: what the run before left is compacted too, as far as that takes little memory.
         let mut compacted_at: Option<u64> = None;
         let mut requested: Option<Instant> = None;
         let mut shortened = Instant::now();
@@ -90,8 +95,14 @@ impl Keeper {
                 .is_some_and(|running| !running.is_finished());
             let checkpoints = Some(self.progress.checkpoints());
             if compacted_at != checkpoints && !is_compacting && self.compaction_is_due() {
+                let is_start = compacted_at.is_none();
+                let most_bytes = if is_start {
+                    COMPACTED_AT_START
+                } else {
+                    u64::MAX
+                };
                 compacted_at = checkpoints;
-                compaction = Some(self.compact());
+                compaction = Some(self.compact(most_bytes));
             }
 
             let is_requested = (self.progress.trouble().is_some()
@@ -206,14 +217,15 @@ impl Keeper {
     }
 
     /// Compacts step by step, so that a checkpoint gets its turn in between.
-    fn compact(&self) -> JoinHandle<()> {
+    fn compact(&self, most_bytes: u64) -> JoinHandle<()> {
         let shard = self.shard.clone();
         let name = self.name.clone();
         let progress = self.progress.clone();
         tokio::spawn(async move {
             let step_by_step = move || {
                 while !progress.is_stopping() {
-                    if !shard.compact().map_err(|error| error.to_string())? {
+                    let compacted = shard.compact(most_bytes);
+                    if !compacted.map_err(|error| error.to_string())? {
                         break;
                     }
                 }

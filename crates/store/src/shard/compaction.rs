@@ -21,8 +21,10 @@ static COMPACTING: Mutex<()> = Mutex::new(());
 
 impl Shard {
     /// One step of compaction: merges neighbouring segments, or writes one anew of which more than
-    /// half the rows are dead. Returns whether there was anything worth doing. Slow; applies and
-    /// searches go on beside it, and what they delete meanwhile stays deleted.
+    /// half the rows are dead; writes no more than `most_bytes` of float32 rows, as what it takes in
+    /// memory grows with them, nor more than one segment. Returns whether there was anything worth
+    /// doing. Slow; applies and searches go on beside it, and what they delete meanwhile stays
+    /// deleted.
     ///
     /// The manifest stays the state at its mark: only rows that were dead at the last checkpoint
     /// are left out.
@@ -31,13 +33,13 @@ impl Shard {
     ///
     /// [`StoreError::Damaged`] or [`StoreError::Io`] if a segment cannot be read or written. The
     /// rows are what they were.
-    pub fn compact(&self) -> Result<bool, StoreError> {
+    pub fn compact(&self, most_bytes: u64) -> Result<bool, StoreError> {
         // Before the shard's own lock, so that a checkpoint does not wait for other shards.
         let _one_at_a_time = COMPACTING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut maintenance = self.maintenance();
         let sizes: Vec<Size> = maintenance.manifest.segments.iter().map(Size::of).collect();
         let row_bytes = 4 * self.dimension as u64;
-        let most_rows = (self.options.segment_bytes / row_bytes).max(1);
+        let most_rows = (self.options.segment_bytes.min(most_bytes) / row_bytes).max(1);
         let Some(chosen) = choose(&sizes, most_rows) else {
             return Ok(false);
         };
@@ -141,7 +143,8 @@ impl Size {
 
 /// The neighbours to write as one. From the newest backwards: those that leave no segment with
 /// less than twice the rows of the next, as long as one segment can hold them, so that each row is
-/// written again a logarithmic number of times. Where that asks for nothing, one mostly dead.
+/// written again a logarithmic number of times. Where that asks for nothing, one mostly dead, if one
+/// segment can hold what is live of it.
 fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
     for end in (1..=sizes.len()).rev() {
         let Size {
@@ -163,7 +166,9 @@ fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
             return Some(start..end);
         }
     }
-    let mostly_dead = sizes.iter().position(Size::is_mostly_dead)?;
+    let mostly_dead = sizes
+        .iter()
+        .position(|size| size.is_mostly_dead() && size.live <= most_rows)?;
     Some(mostly_dead..mostly_dead + 1)
 }
 
@@ -207,6 +212,7 @@ mod tests {
     fn a_mostly_dead_segment_is_written_anew() {
         let sizes = [size(90, 80), size(90, 44)];
         assert_eq!(choose(&sizes, 100), Some(1..2));
+        assert_eq!(choose(&sizes, 43), None);
         assert_eq!(choose(&sizes[..1], 100), None);
         assert_eq!(choose(&[], 100), None);
     }
