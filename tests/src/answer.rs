@@ -104,7 +104,8 @@ pub(crate) fn outcome(answer: Result<Answer, String>, status: u16, word: &str) -
     }
 }
 
-pub(crate) fn read_hit(hit: &Value) -> Hit {
+/// A neighbour of an answer.
+pub fn read_hit(hit: &Value) -> Hit {
     let id = hit["id"].as_str().expect("id is a string").to_owned();
     let score = parse_f32(&hit["score"]);
     Hit { id, score }

@@ -7,10 +7,10 @@ use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::answer::{outcome, read_hit};
+use crate::answer::outcome;
 use crate::wait::eventually;
 
-pub use crate::answer::{Answer, Hit, Outcome, SearchAnswer, read_vector};
+pub use crate::answer::{Answer, Hit, Outcome, SearchAnswer, read_hit, read_vector};
 
 /// Requests to one server.
 #[derive(Clone, Debug)]
@@ -194,6 +194,22 @@ impl Api {
             hits: hits.collect(),
             certified,
         })
+    }
+
+    /// Searches with a consistency: the whole answer, or why there is none.
+    pub fn try_search_as(
+        &self,
+        consistency: &str,
+        query: &[f32],
+        k: usize,
+    ) -> Result<Value, String> {
+        let search = json!({"vector": query, "k": k, "consistency": consistency});
+        let answer = self.try_post("/search", &search)?;
+        if answer.status == 200 {
+            Ok(answer.json())
+        } else {
+            Err(answer.describe())
+        }
     }
 
     /// Searches.

@@ -5,7 +5,7 @@ mod cluster;
 use cluster::{ShardNode, delete, map_of, read_somewhere, upsert, vector, write_somewhere};
 use std::time::Duration;
 
-use vectra_cluster::WriteError;
+use vectra_cluster::{Consistency, WriteError};
 use vectra_store::{Shard, StoreError, StoreOptions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,6 +146,13 @@ async fn a_batch_that_does_not_fit_the_shard_is_refused_and_changes_nothing() {
             "{refused:?}"
         );
     }
-    assert_eq!(node.group().readable_view().await.unwrap().live_rows(), 1);
+    assert_eq!(
+        node.group()
+            .readable_view(Consistency::Leader)
+            .await
+            .unwrap()
+            .live_rows(),
+        1
+    );
     node.stop().await;
 }

@@ -4,11 +4,17 @@
 
 mod cluster;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use cluster::{
-    SHARD, ShardNode, delete, map_of, read_somewhere, upsert, vector, wait_until, write_somewhere,
+    PATIENCE, SHARD, ShardNode, delete, map_of, read_somewhere, upsert, vector, wait_until,
+    write_somewhere,
 };
 use tempfile::TempDir;
-use vectra_store::StoreOptions;
+use tokio::time::{Instant, sleep};
+use vectra_cluster::Consistency;
+use vectra_store::{ShardView, StoreOptions};
 
 struct Trio {
     directories: Vec<TempDir>,
@@ -68,7 +74,11 @@ async fn the_others_elect_a_leader_that_answers_with_everything_acknowledged() {
     write_somewhere(&trio.nodes, delete(0..10)).await;
     let leader = trio.leader().await;
     for node in &trio.nodes {
-        let readable = node.group().readable_view().await.is_ok();
+        let readable = node
+            .group()
+            .readable_view(Consistency::Leader)
+            .await
+            .is_ok();
         assert_eq!(
             readable,
             node.group().status().is_leader,
@@ -198,7 +208,7 @@ async fn a_leader_cut_off_from_the_others_neither_acknowledges_nor_answers() {
     let group = lonely.group();
     let mut refused = false;
     for _attempt in 0..400 {
-        if group.readable_view().await.is_err() {
+        if group.readable_view(Consistency::Leader).await.is_err() {
             refused = true;
             break;
         }
@@ -212,4 +222,75 @@ async fn a_leader_cut_off_from_the_others_neither_acknowledges_nor_answers() {
     );
     drop(group);
     lonely.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_linearizable_read_needs_a_majority_even_while_the_lease_lasts() {
+    let mut trio = Trio::start(StoreOptions::default).await;
+    for number in 0..20 {
+        write_somewhere(&trio.nodes, upsert([number])).await;
+        let view = confirmed_view(&trio.nodes).await;
+        let found = view.find(&format!("id_{number}")).unwrap();
+        assert_eq!(found, Some(vector(number)), "acknowledged before");
+    }
+    let leader = trio.leader().await;
+    let lonely = trio.nodes.remove(leader);
+    for node in std::mem::take(&mut trio.nodes) {
+        node.stop().await;
+    }
+    let group = lonely.group();
+    let refused = group.readable_view(Consistency::Linearizable).await;
+    assert!(refused.is_err(), "nobody has confirmed that it leads");
+    drop(group);
+    lonely.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_answers_as_long_as_it_knows_how_old_its_state_is() {
+    let mut trio = Trio::start(StoreOptions::default).await;
+    write_somewhere(&trio.nodes, upsert(0..10)).await;
+    for node in &trio.nodes {
+        let group = node.group();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match group.readable_view(Consistency::Any).await {
+                Ok(view) if view.live_rows() == 10 => break,
+                other => assert!(Instant::now() < until, "node {}: {other:?}", node.id),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    // Without a majority nobody can lead, and what a follower has gets older and older.
+    let leader = trio.leader().await;
+    let follower = trio.nodes.remove((leader + 1) % 3);
+    for node in std::mem::take(&mut trio.nodes) {
+        node.stop().await;
+    }
+    let group = follower.group();
+    let (until, mut answers) = (Instant::now() + PATIENCE, 0);
+    while let Ok(view) = group.readable_view(Consistency::Any).await {
+        assert_eq!(view.live_rows(), 10);
+        assert!(Instant::now() < until, "it answers from an old state");
+        answers += 1;
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(answers > 0, "it refused while what it had was recent");
+    drop(group);
+    follower.stop().await;
+}
+
+/// What whichever of the nodes leads answers once a majority has confirmed it.
+async fn confirmed_view(nodes: &[ShardNode]) -> Arc<ShardView> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        for node in nodes {
+            let view = node.group().readable_view(Consistency::Linearizable).await;
+            if let Ok(view) = view {
+                return view;
+            }
+        }
+        assert!(Instant::now() < until, "no leader was confirmed");
+        sleep(Duration::from_millis(20)).await;
+    }
 }

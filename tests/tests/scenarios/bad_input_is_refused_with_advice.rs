@@ -226,6 +226,20 @@ fn an_impossible_k_is_refused() {
     refused(
         &api,
         "/search",
+        r#"{"vector": [1, 2, 3], "consistency": "eventual"}"#,
+        &["leader", "linearizable", "any"],
+    );
+    refused(
+        &api,
+        "/search",
+        r#"{"vector": [1, 2, 3], "allow_partial": "yes"}"#,
+        &["allow_partial", "true or false"],
+    );
+    let problem = api.get("/vectors/kept?consistency=eventual").problem(400);
+    assert!(problem.to_string().contains("linearizable"), "{problem}");
+    refused(
+        &api,
+        "/search",
         r#"{"vector": [1, 2, 3], "top_k": 5}"#,
         &["top_k"],
     );

@@ -2,12 +2,15 @@
 
 mod departure;
 mod election_gate;
+mod freshness;
 mod growing_budget;
 mod handover;
 mod keeper;
 mod members;
 mod placement;
 mod proposer;
+mod read;
+mod read_rounds;
 mod replay;
 mod shard;
 mod shards;
@@ -19,6 +22,7 @@ use openraft::{LogId, Raft, ServerState};
 pub(crate) use placement::Attempt;
 pub use placement::PlacementGroup;
 pub use proposer::MAX_BATCH_BYTES;
+pub use read::Consistency;
 pub(crate) use shard::PartialSnapshot;
 pub use shard::ShardGroup;
 pub use shards::{Fault, ShardGroups};

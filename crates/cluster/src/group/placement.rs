@@ -16,7 +16,7 @@ use super::election_gate::ElectionGate;
 use super::status_of;
 use crate::log::GroupLog;
 use crate::machine::{PlacementConfig, PlacementMachine};
-use crate::network::{Lease, PLACEMENT_GROUP, Peers, Transfers, raft_client};
+use crate::network::{Lease, PLACEMENT_GROUP, Peers, Transfers, Voucher, raft_client};
 use crate::{
     ClusterError, GroupStatus, LogEngine, Network, NodeId, PlacementCommand, PlacementMap,
     PlacementOutcome, RaftTiming,
@@ -75,6 +75,7 @@ impl PlacementGroup {
             network: network.clone(),
             group: PLACEMENT_GROUP,
             lease: Lease::default(),
+            voucher: Voucher::default(),
             transfers: Transfers::default(),
         };
         let raft = Raft::new(node, config, peers, log.clone(), machine.clone())

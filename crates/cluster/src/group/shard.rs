@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::{Raft, ServerState, Vote};
+use openraft::{Raft, ServerState};
 use tokio::task::AbortHandle;
-use vectra_store::{Shard, ShardView, SnapshotReceiver};
+use vectra_store::{Shard, SnapshotReceiver};
 
 use super::election_gate::ElectionGate;
+use super::freshness::Freshness;
 use super::handover::TakingOver;
 use super::members::catch_ups;
 use super::proposer::Proposer;
+use super::read_rounds::ReadRounds;
 use super::status_of;
-use crate::log::GroupLog;
+use crate::log::{AtOpen, GroupLog};
 use crate::machine::{Progress, ShardConfig, ShardMachine};
 use crate::network::{Lease, Transfers};
 use crate::{CatchUp, GroupStatus, NodeId, NotLeader, RaftTiming, WriteError};
-
-/// How long a read waits for a leader that has just been elected to catch up.
-const READ_PATIENCE: Duration = Duration::from_millis(500);
-const READ_PAUSE: Duration = Duration::from_millis(5);
 
 /// This node's replica of one shard.
 #[derive(Clone)]
@@ -35,6 +32,8 @@ pub(super) struct Inner {
     pub(super) shard: Arc<Shard>,
     pub(super) log: GroupLog<ShardConfig>,
     pub(super) lease: Lease,
+    pub(super) freshness: Freshness,
+    pub(super) confirmations: ReadRounds<Result<(), &'static str>>,
     pub(super) transfers: Transfers,
     pub(super) gate: ElectionGate,
     pub(super) taking_over: TakingOver,
@@ -60,13 +59,6 @@ pub(crate) struct PartialSnapshot {
     pub(crate) receiver: SnapshotReceiver,
 }
 
-/// What was in the log when the group was opened.
-pub(super) struct AtOpen {
-    pub(super) vote: Option<Vote<NodeId>>,
-    /// Index of the last entry.
-    pub(super) last: Option<u64>,
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
         for task in &self.tasks {
@@ -90,81 +82,6 @@ impl ShardGroup {
             return Err(NotLeader { leader, reason }.into());
         }
         self.inner.proposer.write(batch).await
-    }
-
-    /// A state that holds everything acknowledged before this call, by whichever leader. Only the
-    /// leader has it; just elected, it waits a moment for what its predecessors left.
-    pub async fn readable_view(&self) -> Result<Arc<ShardView>, NotLeader> {
-        let until = tokio::time::Instant::now() + READ_PATIENCE;
-        loop {
-            match self.readiness() {
-                Ok(()) => return Ok(self.inner.shard.view()),
-                Err(Unready {
-                    may_pass: false,
-                    refusal,
-                }) => return Err(refusal),
-                Err(Unready { refusal, .. }) if tokio::time::Instant::now() >= until => {
-                    return Err(refusal);
-                }
-                Err(_) => tokio::time::sleep(READ_PAUSE).await,
-            }
-        }
-    }
-
-    /// Whether this replica would answer a read at this moment.
-    pub fn readable_now(&self) -> bool {
-        self.readiness().is_ok()
-    }
-
-    fn readiness(&self) -> Result<(), Unready> {
-        let metrics = self.inner.raft.metrics();
-        let metrics = metrics.borrow();
-        let refusal = |reason: &str| NotLeader {
-            leader: metrics
-                .current_leader
-                .filter(|leader| *leader != self.inner.node),
-            reason: reason.to_owned(),
-        };
-        let lasting = |reason| Unready {
-            may_pass: false,
-            refusal: refusal(reason),
-        };
-        let passing = |reason| Unready {
-            may_pass: true,
-            refusal: refusal(reason),
-        };
-
-        if metrics.running_state.is_err() {
-            return Err(lasting("this replica has stopped on a fault"));
-        }
-        if metrics.state != ServerState::Leader || !metrics.vote.is_committed() {
-            return Err(lasting("this replica does not lead its shard"));
-        }
-        // What former leaders acknowledged comes before this leader's own first entry; what it
-        // acknowledged itself before a restart was in its log when it was opened.
-        let own_term = metrics.last_applied.is_some_and(|applied| {
-            let (by, leader) = (applied.leader_id, metrics.vote.leader_id);
-            (by.term, by.node_id) == (leader.term, leader.node_id)
-        });
-        let applied = metrics.last_applied.map(|applied| applied.index);
-        let leads_on = self.inner.at_open.vote == Some(metrics.vote);
-        if !own_term || (leads_on && applied < self.inner.at_open.last) {
-            return Err(passing(
-                "this replica was just elected and has not caught up yet",
-            ));
-        }
-        let membership = metrics.membership_config.membership();
-        let length = self.inner.timing.read_lease();
-        if !self
-            .inner
-            .lease
-            .is_held(self.inner.node, metrics.vote, membership, length)
-        {
-            return Err(passing(
-                "this replica has not heard of a majority for too long",
-            ));
-        }
-        Ok(())
     }
 
     /// The group as seen from here.
@@ -208,6 +125,10 @@ impl ShardGroup {
         &self.inner.lease
     }
 
+    pub(crate) fn freshness(&self) -> &Freshness {
+        &self.inner.freshness
+    }
+
     pub(crate) fn gate(&self) -> &ElectionGate {
         &self.inner.gate
     }
@@ -248,10 +169,4 @@ impl ShardGroup {
             .await
             .map_err(|error| error.to_string())?
     }
-}
-
-/// Why a replica may not answer now, and whether it is worth to wait.
-struct Unready {
-    may_pass: bool,
-    refusal: NotLeader,
 }

@@ -14,17 +14,19 @@ use vectra_store::{Shard, StoreError, StoreOptions};
 
 use super::ShardGroup;
 use super::election_gate::ElectionGate;
+use super::freshness::Freshness;
 use super::growing_budget::GrowingBudget;
 use super::handover::TakingOver;
 use super::keeper::Keeper;
 use super::members::Members;
 use super::proposer::Proposer;
+use super::read_rounds::ReadRounds;
 use super::replay::replay;
-use super::shard::{AtOpen, Inner};
+use super::shard::Inner;
 use crate::directory::create_directory;
-use crate::log::GroupLog;
+use crate::log::{AtOpen, GroupLog};
 use crate::machine::{ShardConfig, ShardMachine};
-use crate::network::{Lease, Peers, Transfers, group_of};
+use crate::network::{Lease, Office, Peers, Transfers, Voucher, group_of};
 use crate::{
     ClusterError, LogEngine, Network, NodeId, PlacementMap, RaftTiming, ShardId, placement,
 };
@@ -208,11 +210,13 @@ impl ShardGroups {
             last: log.last_index(),
         };
         let lease = Lease::default();
+        let voucher = Voucher::default();
         let transfers = Transfers::default();
         let peers = Peers {
             network: host.network.clone(),
             group: group_of(id),
             lease: lease.clone(),
+            voucher: voucher.clone(),
             transfers: transfers.clone(),
         };
         // Checkpoints and purges are the keeper's.
@@ -223,6 +227,13 @@ impl ShardGroups {
         let raft = Raft::new(host.node, config, peers, log.clone(), machine.clone())
             .await
             .map_err(Fault::passing)?;
+        voucher.take(Office {
+            node: host.node,
+            metrics: raft.metrics(),
+            lease: lease.clone(),
+            length: host.timing.read_lease(),
+            at_open,
+        });
 
         let keeper = Keeper {
             raft: raft.clone(),
@@ -279,6 +290,8 @@ impl ShardGroups {
                 shard,
                 log,
                 lease,
+                freshness: Freshness::new(),
+                confirmations: ReadRounds::default(),
                 transfers,
                 gate,
                 taking_over: TakingOver::default(),

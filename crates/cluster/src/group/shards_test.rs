@@ -9,8 +9,8 @@ use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::{BasicNode, CommittedLeaderId, Entry, EntryPayload, LogId, Membership, Vote};
 use vectra_store::{Shard, StoreOptions, WriteBatch};
 
-use super::ShardGroups;
 use super::replay::replay;
+use super::{Consistency, ShardGroups};
 use crate::log::GroupLog;
 use crate::machine::{ShardCommand, ShardConfig, ShardMachine};
 use crate::network::group_of;
@@ -80,7 +80,7 @@ async fn rows_readable_on(
     let group = groups.get(SHARD).unwrap();
     let mut rows = None;
     for _attempt in 0..60 {
-        if let Ok(view) = group.readable_view().await {
+        if let Ok(view) = group.readable_view(Consistency::Leader).await {
             rows = Some(view.live_rows());
             break;
         }

@@ -1,5 +1,6 @@
 //! The log of every raft group of this node, in one raft-engine. `docs/log.md` describes it.
 
+mod at_open;
 mod cache;
 mod engine;
 mod entry;
@@ -11,6 +12,7 @@ mod record;
 mod suite_test;
 mod tail;
 
+pub(crate) use at_open::AtOpen;
 pub use engine::LogEngine;
 pub(crate) use entry::{Command, GroupConfig, decode_entry, encode_entry};
 pub(crate) use group_log::GroupLog;

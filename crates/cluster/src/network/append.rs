@@ -62,9 +62,11 @@ impl Append {
         let call = tokio::spawn(async move {
             let answer = tokio::time::timeout(LONGEST, client.append_entries(request)).await;
             let answer = answer.map_err(|_| Status::deadline_exceeded("no answer"))??;
-            let response = append_response_from_wire(answer.into_inner())?;
+            let answer = answer.into_inner();
+            let clock = answer.clock;
+            let response = append_response_from_wire(answer)?;
             if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
-                lease.answered(target, vote, asked);
+                lease.answered(target, vote, asked, clock);
             }
             Ok(response)
         });

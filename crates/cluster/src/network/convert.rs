@@ -46,6 +46,7 @@ pub(crate) fn append_request_to_wire<C: GroupConfig>(
     group: u64,
     target: NodeId,
     request: &AppendEntriesRequest<C>,
+    vouched: Option<u64>,
 ) -> v1::AppendEntriesRequest {
     v1::AppendEntriesRequest {
         group,
@@ -58,6 +59,7 @@ pub(crate) fn append_request_to_wire<C: GroupConfig>(
             .map(|entry| encode_entry(entry).into())
             .collect(),
         leader_commit: request.leader_commit.as_ref().map(log_id_to_wire),
+        vouched,
     }
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn append_response_to_wire(
     };
     v1::AppendEntriesResponse {
         outcome: Some(outcome),
+        clock: None,
     }
 }
 

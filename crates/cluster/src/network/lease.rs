@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use openraft::{BasicNode, Membership, Vote};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::NodeId;
 
@@ -20,6 +22,7 @@ use crate::NodeId;
 #[derive(Clone, Default)]
 pub(crate) struct Lease {
     known: Arc<Mutex<Known>>,
+    changed: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -29,6 +32,8 @@ struct Known {
     successors: HashMap<NodeId, Vote<NodeId>>,
     /// The highest vote that this node has granted to another.
     granted: Option<Vote<NodeId>>,
+    /// What each follower's clock showed when it answered last, and to which leader.
+    clocks: HashMap<NodeId, (Vote<NodeId>, u64)>,
 }
 
 /// By which leader a follower was asked, and when.
@@ -53,13 +58,37 @@ impl Lease {
         }
     }
 
-    /// A follower accepted what the leader of this vote sent it at `asked`.
-    pub(crate) fn answered(&self, follower: NodeId, vote: Vote<NodeId>, asked: Instant) {
-        let mut known = self.known();
-        let answer = known.answers.entry(follower).or_insert((vote, asked));
-        if *answer < (vote, asked) {
-            *answer = (vote, asked);
+    /// A follower accepted what the leader of this vote sent it at `asked`; its clock shows this.
+    pub(crate) fn answered(
+        &self,
+        follower: NodeId,
+        vote: Vote<NodeId>,
+        asked: Instant,
+        clock: Option<u64>,
+    ) {
+        {
+            let mut known = self.known();
+            let answer = known.answers.entry(follower).or_insert((vote, asked));
+            if *answer < (vote, asked) {
+                *answer = (vote, asked);
+            }
+            if let Some(clock) = clock {
+                known.clocks.insert(follower, (vote, clock));
+            }
         }
+        self.changed.notify_waiters();
+    }
+
+    /// The next answer of a follower, from this call on.
+    pub(crate) fn next_answer(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// What a follower's clock showed when it last answered the leader of this vote.
+    pub(crate) fn clock_of(&self, follower: NodeId, vote: Vote<NodeId>) -> Option<u64> {
+        let known = self.known();
+        let (of, clock) = known.clocks.get(&follower)?;
+        (*of == vote).then_some(*clock)
     }
 
     /// Whether a follower was asked by the leader of this vote less than `length` ago, and has
@@ -78,6 +107,28 @@ impl Lease {
         membership: &Membership<NodeId, BasicNode>,
         length: Duration,
     ) -> bool {
+        self.has_majority(own, vote, membership, |asked| asked.elapsed() < length)
+    }
+
+    /// Whether a majority was asked by `own`, leader by this vote, at `since` or later, and has
+    /// answered: then nobody had been elected after it when that was.
+    pub(crate) fn is_confirmed(
+        &self,
+        own: NodeId,
+        vote: Vote<NodeId>,
+        membership: &Membership<NodeId, BasicNode>,
+        since: Instant,
+    ) -> bool {
+        self.has_majority(own, vote, membership, |asked| asked >= since)
+    }
+
+    fn has_majority(
+        &self,
+        own: NodeId,
+        vote: Vote<NodeId>,
+        membership: &Membership<NodeId, BasicNode>,
+        counts: impl Fn(Instant) -> bool,
+    ) -> bool {
         let known = self.known();
         if known.granted.is_some_and(|granted| granted > vote) {
             return false;
@@ -86,7 +137,7 @@ impl Lease {
             let answer = known.answers.get(voter);
             *voter == own
                 || known.successors.get(voter) != Some(&vote)
-                    && answer.is_some_and(|(of, asked)| *of == vote && asked.elapsed() < length)
+                    && answer.is_some_and(|(of, asked)| *of == vote && counts(*asked))
         };
         membership.get_joint_config().iter().all(|voters| {
             let following = voters.iter().filter(|voter| follows(voter)).count();
@@ -118,13 +169,13 @@ mod tests {
         let (lease, vote) = (Lease::default(), Vote::new_committed(3, 1));
         assert!(!lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
 
-        lease.answered(2, Vote::new_committed(2, 1), Instant::now());
+        lease.answered(2, Vote::new_committed(2, 1), Instant::now(), None);
         assert!(
             !lease.is_held(1, vote, &members(&[1, 2, 3]), LONG),
             "an earlier term"
         );
 
-        lease.answered(2, vote, Instant::now());
+        lease.answered(2, vote, Instant::now(), None);
         assert!(lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
         assert!(
             !lease.is_held(1, vote, &members(&[1, 2, 3]), Duration::ZERO),
@@ -139,24 +190,48 @@ mod tests {
     #[test]
     fn a_follower_that_was_asked_to_take_over_holds_no_lease_for_the_leader_it_leaves() {
         let (lease, vote) = (Lease::default(), Vote::new_committed(1, 1));
-        lease.answered(2, vote, Instant::now());
+        lease.answered(2, vote, Instant::now(), None);
         lease.hands_over(2, vote);
-        lease.answered(2, vote, Instant::now());
+        lease.answered(2, vote, Instant::now(), None);
         assert!(!lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
-        lease.answered(3, vote, Instant::now());
+        lease.answered(3, vote, Instant::now(), None);
         assert!(lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
 
         let later = Vote::new_committed(5, 1);
-        lease.answered(2, later, Instant::now());
+        lease.answered(2, later, Instant::now(), None);
         assert!(lease.is_held(1, later, &members(&[1, 2, 3]), LONG));
     }
 
     #[test]
     fn a_leader_that_votes_for_another_has_lost_its_lease() {
         let (lease, vote) = (Lease::default(), Vote::new_committed(1, 1));
-        lease.answered(2, vote, Instant::now());
+        lease.answered(2, vote, Instant::now(), None);
         lease.grants(Vote::new(2, 3));
         assert!(!lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
+    }
+
+    #[test]
+    fn only_answers_to_what_was_asked_since_confirm_a_leader() {
+        let (lease, vote) = (Lease::default(), Vote::new_committed(1, 1));
+        let members = members(&[1, 2, 3]);
+        let before = Instant::now();
+        lease.answered(2, vote, before, None);
+        let since = before + Duration::from_millis(1);
+        assert!(lease.is_held(1, vote, &members, LONG));
+        assert!(!lease.is_confirmed(1, vote, &members, since));
+        lease.answered(3, vote, since, None);
+        assert!(lease.is_confirmed(1, vote, &members, since));
+        lease.grants(Vote::new(2, 3));
+        assert!(!lease.is_confirmed(1, vote, &members, since));
+    }
+
+    #[test]
+    fn a_followers_clock_is_known_to_the_leader_it_answered() {
+        let (lease, vote) = (Lease::default(), Vote::new_committed(1, 1));
+        lease.answered(2, vote, Instant::now(), Some(70));
+        assert_eq!(lease.clock_of(2, vote), Some(70));
+        assert_eq!(lease.clock_of(3, vote), None);
+        assert_eq!(lease.clock_of(2, Vote::new_committed(2, 1)), None);
     }
 
     #[test]
@@ -166,9 +241,9 @@ mod tests {
             vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([1, 4, 5])],
             None,
         );
-        lease.answered(2, vote, Instant::now());
+        lease.answered(2, vote, Instant::now(), None);
         assert!(!lease.is_held(1, vote, &joint, LONG));
-        lease.answered(5, vote, Instant::now());
+        lease.answered(5, vote, Instant::now(), None);
         assert!(lease.is_held(1, vote, &joint, LONG));
     }
 }

@@ -8,6 +8,7 @@ mod peer;
 mod snapshot_stream;
 mod throttle;
 mod transfers;
+mod voucher;
 
 pub use address_book::Network;
 pub(crate) use convert::{
@@ -19,6 +20,7 @@ pub(crate) use peer::{Peers, client as raft_client};
 pub(crate) use snapshot_stream::{CHUNK_BYTES, SnapshotSource};
 use throttle::Throttle;
 pub(crate) use transfers::Transfers;
+pub(crate) use voucher::{Office, Voucher};
 
 /// Messages between nodes are no larger; entries are kept far below.
 pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;

@@ -24,7 +24,7 @@ use super::convert::{
     vote_to_wire,
 };
 use super::snapshot_stream::{Passage, SnapshotSource, stream_snapshot};
-use super::{Lease, MESSAGE_LIMIT, Network, Transfers};
+use super::{Lease, MESSAGE_LIMIT, Network, Transfers, Voucher};
 use crate::log::GroupConfig;
 use crate::{ClusterError, NodeId};
 use vectra_wire::v1;
@@ -37,6 +37,7 @@ pub(crate) struct Peers {
     pub(crate) network: Network,
     pub(crate) group: u64,
     pub(crate) lease: Lease,
+    pub(crate) voucher: Voucher,
     pub(crate) transfers: Transfers,
 }
 
@@ -46,7 +47,10 @@ pub(crate) struct Peer<C> {
     group: u64,
     target: NodeId,
     lease: Lease,
+    voucher: Voucher,
     transfers: Transfers,
+    /// The target's clock, from an answer that came before what is sent next was put together.
+    clock: Option<u64>,
     /// The entries on their way, if any are.
     under_way: Option<Append>,
     config: PhantomData<C>,
@@ -66,7 +70,9 @@ where
             group: self.group,
             target,
             lease: self.lease.clone(),
+            voucher: self.voucher.clone(),
             transfers: self.transfers.clone(),
+            clock: None,
             under_way: None,
             config: PhantomData,
         }
@@ -75,32 +81,21 @@ where
 
 impl<C: GroupConfig> Peer<C> {
     fn message(&self, rpc: &AppendEntriesRequest<C>) -> Message {
+        let vouched = self
+            .clock
+            .filter(|_| self.voucher.stands(rpc.vote, rpc.leader_commit));
         Message {
             vote: rpc.vote,
             previous: rpc.prev_log_id,
             last: rpc.entries.last().map(|entry| entry.log_id),
             target: self.target,
-            request: append_request_to_wire(self.group, self.target, rpc),
+            request: append_request_to_wire(self.group, self.target, rpc, vouched),
         }
     }
 
-    fn client(&self) -> Result<RaftClient<Channel>, Unreachable> {
-        let channel = self
-            .network
-            .channel(self.target)
-            .map_err(|error| no_address(&error))?;
-        Ok(client(channel))
-    }
-}
-
-impl<C> RaftNetwork<C> for Peer<C>
-where
-    C: GroupConfig<SnapshotData: SnapshotSource>,
-{
-    async fn append_entries(
+    async fn append(
         &mut self,
         rpc: AppendEntriesRequest<C>,
-        _option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, BasicNode, RaftError<NodeId>>> {
         if rpc.entries.is_empty() {
             return Append::send(self.client()?, self.message(&rpc), self.lease.clone())
@@ -129,6 +124,30 @@ where
         };
         let answer = append.answer_to(&rpc).await;
         self.under_way = None;
+        answer
+    }
+
+    fn client(&self) -> Result<RaftClient<Channel>, Unreachable> {
+        let channel = self
+            .network
+            .channel(self.target)
+            .map_err(|error| no_address(&error))?;
+        Ok(client(channel))
+    }
+}
+
+impl<C> RaftNetwork<C> for Peer<C>
+where
+    C: GroupConfig<SnapshotData: SnapshotSource>,
+{
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<C>,
+        _option: RPCOption,
+    ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, BasicNode, RaftError<NodeId>>> {
+        let vote = rpc.vote;
+        let answer = self.append(rpc).await;
+        self.clock = self.lease.clock_of(self.target, vote);
         answer
     }
 

@@ -87,11 +87,19 @@ impl RaftRpc for RaftService {
         }
         let group = self.shard(request.group, Duration::ZERO).await?;
         group.gate().heard();
-        let answer = append(group.raft(), request).await?;
-        let is_refusal = matches!(answer.get_ref().outcome, Some(AppendOutcome::HigherVote(_)));
+        let vouched = request.vouched.zip(request.leader_commit);
+        let mut answer = append(group.raft(), request).await?;
+        let outcome = &answer.get_ref().outcome;
+        let is_refusal = matches!(outcome, Some(AppendOutcome::HigherVote(_)));
         if group.taking_over().is_on() && !is_refusal {
             return Err(Status::unavailable("this member is taking over"));
         }
+        if let Some((clock, committed)) = vouched
+            && matches!(outcome, Some(AppendOutcome::Success(_)))
+        {
+            group.vouched(clock, committed.index);
+        }
+        answer.get_mut().clock = Some(group.freshness().clock());
         Ok(answer)
     }
 

@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 use vectra_cluster::{
-    LogEngine, Network, NodeId, PlacementGroup, PlacementMap, RaftService, RaftTiming, ShardGroup,
-    ShardGroups, WriteError, placement,
+    Consistency, LogEngine, Network, NodeId, PlacementGroup, PlacementMap, RaftService, RaftTiming,
+    ShardGroup, ShardGroups, WriteError, placement,
 };
 use vectra_store::{StoreOptions, WriteBatch};
 
@@ -208,7 +208,7 @@ pub async fn read_somewhere<'a>(
             let Some(group) = node.groups.get(SHARD) else {
                 continue;
             };
-            if let Ok(view) = group.readable_view().await {
+            if let Ok(view) = group.readable_view(Consistency::Leader).await {
                 return numbers
                     .into_iter()
                     .map(|number| (number, view.find(&format!("id_{number}")).unwrap()))

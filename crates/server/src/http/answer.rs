@@ -52,6 +52,13 @@ pub(super) struct Found {
     pub(super) results: Vec<Neighbour>,
     /// Whether it is proven that no other stored vector belongs among the results.
     pub(super) certified: bool,
+    /// There only if shards are missing, which the request allowed: always `true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) partial: Option<bool>,
+    /// The shards of which nothing is among the results, because no replica answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub(super) missing_shards: Vec<u64>,
 }
 
 /// One neighbour.
@@ -125,6 +132,8 @@ impl From<SearchAnswer> for Found {
         Found {
             results,
             certified: answer.certified,
+            partial: (!answer.missing_shards.is_empty()).then_some(true),
+            missing_shards: answer.missing_shards,
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::root::{IngestBatch, RootError, SearchAnswer, SearchQuery};
+use crate::root::{Consistency, IngestBatch, RootError, SearchAnswer, SearchQuery};
 
 /// The engine as the HTTP API sees it: the root of a cluster, or a fake in tests.
 ///
@@ -41,6 +41,7 @@ pub trait Backend: Send + Sync + 'static {
     fn fetch(
         &self,
         id: &str,
+        consistency: Consistency,
         deadline: Instant,
     ) -> impl Future<Output = Result<Option<Vec<f32>>, RootError>> + Send;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Extension, Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -16,6 +16,7 @@ use super::api::{Api, Deadline};
 use super::backend::Backend;
 use super::binary::IngestFormat;
 use super::body::{read_body, read_json};
+use super::consistency;
 use super::json::{check_id, parse_delete, parse_search};
 use super::problem::Problem;
 use super::problem_kind::ProblemKind;
@@ -83,6 +84,19 @@ pub(super) struct SearchRequest {
     /// `exact`: the true neighbours, proven. `sq8`: the ranking by 8-bit codes.
     #[schema(default = "exact", example = "exact", pattern = "^(exact|sq8)$")]
     precision: Option<String>,
+    /// Which replicas may answer. `leader`: everything acknowledged before is seen. `linearizable`:
+    /// the same, without trust in clocks, for one more round between nodes. `any`: everything
+    /// acknowledged up to five seconds before is seen, from whichever replica is there.
+    #[schema(
+        default = "leader",
+        example = "leader",
+        pattern = "^(leader|linearizable|any)$"
+    )]
+    consistency: Option<String>,
+    /// Whether shards without a replica to answer may be left out, rather than the search be
+    /// answered 503.
+    #[schema(default = false)]
+    allow_partial: Option<bool>,
 }
 
 /// Ids to delete.
@@ -187,7 +201,11 @@ pub(super) async fn delete<B: Backend>(
 /// The very float32 values that were ingested. The id is percent-encoded as a path segment.
 #[utoipa::path(
     get, path = "/vectors/{id}", tag = "vectors",
-    params(("id" = String, Path, description = "The id, percent-encoded.")),
+    params(
+        ("id" = String, Path, description = "The id, percent-encoded."),
+        ("consistency" = Option<String>, Query, pattern = "^(leader|linearizable|any)$",
+         description = "Which replicas may answer, as in a search.")
+    ),
     responses(
         (status = 200, description = "The vector.", body = Stored),
         (status = 404, description = "Nothing is stored under this id.",
@@ -199,6 +217,7 @@ pub(super) async fn fetch<B: Backend>(
     State(api): State<Arc<Api<B>>>,
     Extension(deadline): Extension<Deadline>,
     id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let Path(id) = id.map_err(|rejection| {
         let detail = format!(
@@ -208,7 +227,8 @@ pub(super) async fn fetch<B: Backend>(
         Problem::new(ProblemKind::InvalidPath, detail)
     })?;
     check_id(&id, "the id in the path")?;
-    match api.backend.fetch(&id, deadline.0).await? {
+    let consistency = consistency::from_query(query.as_deref())?;
+    match api.backend.fetch(&id, consistency, deadline.0).await? {
         Some(vector) => Ok(json(StatusCode::OK, &Stored { id, vector })),
         None => {
             let detail = format!("nothing is stored under {id:?}");

@@ -16,13 +16,14 @@ use utoipa::ToSchema;
 
 use super::{Backend, Options, router};
 use crate::config::Role;
-use crate::root::{Hit, IngestBatch, RootError, SearchAnswer, SearchQuery};
+use crate::root::{Consistency, Hit, IngestBatch, RootError, SearchAnswer, SearchQuery};
 
 /// An engine that keeps vectors in a map, scores by inner product, and fails when told to.
 #[derive(Default)]
 pub(super) struct Memory {
     pub(super) vectors: Mutex<BTreeMap<String, Vec<f32>>>,
     pub(super) failure: Option<RootError>,
+    pub(super) missing_shards: Vec<u64>,
     pub(super) panics: bool,
     pub(super) hangs: bool,
 }
@@ -92,10 +93,16 @@ impl Backend for Memory {
         Ok(SearchAnswer {
             hits,
             certified: true,
+            missing_shards: self.missing_shards.clone(),
         })
     }
 
-    async fn fetch(&self, id: &str, _: Instant) -> Result<Option<Vec<f32>>, RootError> {
+    async fn fetch(
+        &self,
+        id: &str,
+        _: Consistency,
+        _: Instant,
+    ) -> Result<Option<Vec<f32>>, RootError> {
         self.strike().await?;
         Ok(self.vectors.lock().unwrap().get(id).cloned())
     }

@@ -7,6 +7,7 @@ mod auth;
 mod backend;
 mod binary;
 mod body;
+mod consistency;
 mod error_pages;
 mod handlers;
 mod header_value;

@@ -22,6 +22,7 @@ pub(crate) enum ProblemKind {
     EmptyBatch,
     InvalidK,
     InvalidPrecision,
+    InvalidConsistency,
     InvalidPath,
     Unauthorized,
     Forbidden,
@@ -51,7 +52,7 @@ pub(crate) struct Description {
 
 impl ProblemKind {
     /// All kinds, in the order of the documentation.
-    pub(crate) const ALL: [ProblemKind; 34] = [
+    pub(crate) const ALL: [ProblemKind; 35] = [
         ProblemKind::EmptyBody,
         ProblemKind::MalformedJson,
         ProblemKind::MalformedForm,
@@ -69,6 +70,7 @@ impl ProblemKind {
         ProblemKind::EmptyBatch,
         ProblemKind::InvalidK,
         ProblemKind::InvalidPrecision,
+        ProblemKind::InvalidConsistency,
         ProblemKind::InvalidPath,
         ProblemKind::BodyCutShort,
         ProblemKind::Unauthorized,
@@ -131,8 +133,9 @@ impl ProblemKind {
                 "invalid-parameter",
                 StatusCode::BAD_REQUEST,
                 "Invalid parameter",
-                "The query of the URL is not what binary vectors take: `dimension` for raw \
-                 float32 values, `first_id` where row numbers are the ids.",
+                "The query of the URL is not what the request takes. Binary vectors take `dimension` \
+                 for raw float32 values and `first_id` where row numbers are the ids; the fetch of a \
+                 vector takes `consistency`.",
             ),
             ProblemKind::WrongType => (
                 "wrong-type",
@@ -216,6 +219,12 @@ impl ProblemKind {
                 StatusCode::BAD_REQUEST,
                 "Invalid precision",
                 "`precision` is \"exact\" (the default) or \"sq8\".",
+            ),
+            ProblemKind::InvalidConsistency => (
+                "invalid-consistency",
+                StatusCode::BAD_REQUEST,
+                "Invalid consistency",
+                "`consistency` is \"leader\" (the default), \"linearizable\" or \"any\".",
             ),
             ProblemKind::InvalidPath => (
                 "invalid-path",
@@ -312,7 +321,8 @@ impl ProblemKind {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Unavailable",
                 "`shards` have no quorum that can write, or no replica that can answer. Nothing \
-                 was changed on them. Try again after `Retry-After` seconds.",
+                 was changed on them. Try again after `Retry-After` seconds. A search with \
+                 `\"allow_partial\": true` is answered without them.",
             ),
             ProblemKind::OutcomeUnknown => (
                 "outcome-unknown",

@@ -49,6 +49,23 @@ async fn vectors_go_in_are_found_fetched_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_partial_answer_names_what_is_missing() {
+    let api = router(
+        Arc::new(Memory {
+            missing_shards: vec![3, 8],
+            ..Memory::default()
+        }),
+        options(),
+    );
+    send(&api, post("/ingest", TWO_VECTORS)).await;
+    let body = r#"{"vector": [1, 0, 0], "k": 1, "allow_partial": true}"#;
+    let found = send(&api, post("/search", body)).await.json();
+    assert_eq!(found["partial"], true, "{found}");
+    assert_eq!(found["missing_shards"], json!([3, 8]), "{found}");
+    assert_eq!(found["results"][0]["id"], "item_1", "{found}");
+}
+
+#[tokio::test]
 async fn health_says_what_runs() {
     let api = api();
     send(&api, post("/ingest", TWO_VECTORS)).await;

@@ -13,7 +13,10 @@ mod service;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vectra_cluster::{CatchUp, Fault, GroupStatus, ShardGroup, ShardGroups, ShardId, WriteError};
+use futures::future::join_all;
+use vectra_cluster::{
+    CatchUp, Consistency, Fault, GroupStatus, ShardGroup, ShardGroups, ShardId, WriteError,
+};
 use vectra_kernel::{Query, VectorError};
 use vectra_wire::v1;
 use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
@@ -98,6 +101,7 @@ impl Leaf {
         vector: Vec<f32>,
         k: usize,
         precision: Precision,
+        consistency: Consistency,
     ) -> Result<LeafAnswer, LeafError> {
         let query = Query::new(vector)?;
         let mut answer = LeafAnswer {
@@ -105,12 +109,18 @@ impl Leaf {
             ..LeafAnswer::default()
         };
         let mut views = Vec::with_capacity(shards.len());
-        for &shard in shards {
-            let Some(group) = self.groups.get(shard) else {
-                answer.not_leaders.push(not_here(shard));
-                continue;
-            };
-            match group.readable_view().await {
+        // At the same time: what one of them waits for does not add to what the others do.
+        let readable = join_all(shards.iter().map(|&shard| async move {
+            match self.groups.get(shard) {
+                Some(group) => group
+                    .readable_view(consistency)
+                    .await
+                    .map_err(|refusal| not_leader(shard, refusal)),
+                None => Err(not_here(shard)),
+            }
+        }));
+        for (&shard, view) in shards.iter().zip(readable.await) {
+            match view {
                 Ok(view) if view.dimension() == query.dimension() => views.push(view),
                 Ok(view) => {
                     return Err(LeafError::Dimension {
@@ -119,7 +129,7 @@ impl Leaf {
                         got: query.dimension(),
                     });
                 }
-                Err(refusal) => answer.not_leaders.push(not_leader(shard, refusal)),
+                Err(refusal) => answer.not_leaders.push(refusal),
             }
         }
         let found = self
@@ -148,12 +158,17 @@ impl Leaf {
     }
 
     /// The vector stored under `id` in `shard`.
-    pub async fn fetch(&self, shard: ShardId, id: &str) -> Result<FetchOutcome, LeafError> {
+    pub async fn fetch(
+        &self,
+        shard: ShardId,
+        id: &str,
+        consistency: Consistency,
+    ) -> Result<FetchOutcome, LeafError> {
         use FetchOutcome as Outcome;
         let Some(group) = self.groups.get(shard) else {
             return Ok(Outcome::NotLeader(not_here(shard)));
         };
-        match group.readable_view().await {
+        match group.readable_view(consistency).await {
             Ok(view) => Ok(view.find(id)?.map_or(Outcome::Absent(true), |vector| {
                 Outcome::Vector(vectra_wire::floats_to_bytes(&vector))
             })),

@@ -1,6 +1,7 @@
 //! The gRPC face of a leaf.
 
 use tonic::{Request, Response, Status};
+use vectra_cluster::Consistency;
 use vectra_wire::v1;
 use vectra_wire::v1::shard_node_server::ShardNode;
 
@@ -50,11 +51,13 @@ impl ShardNode for ShardNodeService {
             v1::Precision::Exact => Precision::Exact,
             v1::Precision::Sq8 => Precision::Sq8,
         };
+        let consistency = consistency_of(request.consistency());
         let vector = vectra_wire::floats_from_bytes(&request.vector)
             .ok_or_else(|| Status::invalid_argument("the vector is cut off within a float"))?;
+        let k = request.k as usize;
         let answer = self
             .leaf
-            .search(&request.shards, vector, request.k as usize, precision)
+            .search(&request.shards, vector, k, precision, consistency)
             .await
             .map_err(status_of)?;
         let hit = |hit: crate::root::Hit| v1::Hit {
@@ -72,11 +75,21 @@ impl ShardNode for ShardNodeService {
         &self,
         request: Request<v1::FetchRequest>,
     ) -> Result<Response<v1::FetchResponse>, Status> {
-        let v1::FetchRequest { shard, id } = request.into_inner();
-        let outcome = self.leaf.fetch(shard, &id).await.map_err(status_of)?;
+        let request = request.into_inner();
+        let consistency = consistency_of(request.consistency());
+        let outcome = self.leaf.fetch(request.shard, &request.id, consistency);
+        let outcome = outcome.await.map_err(status_of)?;
         Ok(Response::new(v1::FetchResponse {
             outcome: Some(outcome),
         }))
+    }
+}
+
+fn consistency_of(consistency: v1::Consistency) -> Consistency {
+    match consistency {
+        v1::Consistency::Leader => Consistency::Leader,
+        v1::Consistency::Linearizable => Consistency::Linearizable,
+        v1::Consistency::Any => Consistency::Any,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{ClusterStatus, IngestBatch, Root, RootError, SearchAnswer, SearchQuery};
+use super::{ClusterStatus, Consistency, IngestBatch, Root, RootError, SearchAnswer, SearchQuery};
 use crate::http::Backend;
 
 impl Backend for Root {
@@ -24,8 +24,13 @@ impl Backend for Root {
         Root::search(self, query, deadline).await
     }
 
-    async fn fetch(&self, id: &str, deadline: Instant) -> Result<Option<Vec<f32>>, RootError> {
-        Root::fetch(self, id, deadline).await
+    async fn fetch(
+        &self,
+        id: &str,
+        consistency: Consistency,
+        deadline: Instant,
+    ) -> Result<Option<Vec<f32>>, RootError> {
+        Root::fetch(self, id, consistency, deadline).await
     }
 
     async fn drain(&self, node: u64, draining: bool, deadline: Instant) -> Result<(), RootError> {

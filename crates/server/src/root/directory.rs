@@ -19,6 +19,10 @@ use super::doubles::{Admission, Doubles};
 /// A node is alive while it was heard of within this time; it announces itself twice a second.
 const SILENCE: Duration = Duration::from_secs(3);
 
+/// A node that has let calls wait for so long and answered none is asked after the others, until it
+/// announces itself.
+const LATE: Duration = Duration::from_millis(250);
+
 /// What was heard, by shard and by node.
 pub struct Directory {
     heard: Mutex<Heard>,
@@ -55,6 +59,8 @@ struct Sighting {
     suspected: bool,
     memory_bytes: u64,
     replicas: Vec<ReplicaReport>,
+    /// Since when it has answered no call, though one is late.
+    late: Option<Instant>,
 }
 
 /// One node at a glance.
@@ -96,6 +102,7 @@ impl Directory {
                 suspected: false,
                 memory_bytes,
                 replicas,
+                late: None,
             },
         );
     }
@@ -130,9 +137,26 @@ impl Directory {
         {
             return Some(leader.node);
         }
-        let mut likely: Vec<NodeId> = replicas.to_vec();
-        likely.sort_by_key(|node| !heard.nodes.get(node).is_some_and(Sighting::is_fresh));
-        likely.get(attempt % likely.len().max(1)).copied()
+        heard.likely(replicas, attempt)
+    }
+
+    /// Which of `replicas` to ask where any may answer: the first that is not known to be silent.
+    pub(super) fn pick_any(&self, replicas: &[NodeId]) -> Option<NodeId> {
+        self.heard.lock().likely(replicas, 0)
+    }
+
+    /// A call of `asked` takes longer than usual.
+    pub(super) fn late(&self, asked: NodeId) {
+        if let Some(sighting) = self.heard.lock().nodes.get_mut(&asked) {
+            sighting.late.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// `asked` has answered a call.
+    pub(super) fn answered(&self, asked: NodeId) {
+        if let Some(sighting) = self.heard.lock().nodes.get_mut(&asked) {
+            sighting.late = None;
+        }
     }
 
     /// `asked` said that it does not lead `shard`, and who does if it knows.
@@ -143,22 +167,14 @@ impl Directory {
             Some(node) => {
                 heard.leaders.insert(shard, Leader { term, node });
             }
-            None => {
-                heard.leaders.remove(&shard);
-            }
+            None => heard.forget_leader(shard, asked),
         }
     }
 
     /// `asked` could not be reached: no longer prefer it for `shard`.
     pub(super) fn lost(&self, shard: ShardId, asked: NodeId) {
         let mut heard = self.heard.lock();
-        if heard
-            .leaders
-            .get(&shard)
-            .is_some_and(|leader| leader.node == asked)
-        {
-            heard.leaders.remove(&shard);
-        }
+        heard.forget_leader(shard, asked);
         if let Some(sighting) = heard.nodes.get_mut(&asked) {
             sighting.suspected = true;
         }
@@ -254,9 +270,31 @@ impl Sighting {
     fn is_fresh(&self) -> bool {
         !self.suspected && self.at.elapsed() < SILENCE
     }
+
+    /// Whether a call is likely to be answered as soon as others are.
+    fn is_prompt(&self) -> bool {
+        self.is_fresh() && self.late.is_none_or(|since| since.elapsed() < LATE)
+    }
 }
 
 impl Heard {
+    /// One of `replicas` after the other, those first that are likely to answer.
+    fn likely(&self, replicas: &[NodeId], attempt: usize) -> Option<NodeId> {
+        let mut likely: Vec<NodeId> = replicas.to_vec();
+        likely.sort_by_key(|node| !self.nodes.get(node).is_some_and(Sighting::is_prompt));
+        likely.get(attempt % likely.len().max(1)).copied()
+    }
+
+    fn forget_leader(&mut self, shard: ShardId, node: NodeId) {
+        if self
+            .leaders
+            .get(&shard)
+            .is_some_and(|known| known.node == node)
+        {
+            self.leaders.remove(&shard);
+        }
+    }
+
     /// What the leader of the latest term reports of a shard, if it was heard of lately.
     fn leader_report(&self, shard: ShardId) -> Option<(NodeId, &ReplicaReport)> {
         let fresh = self.nodes.iter().filter(|(_, seen)| seen.is_fresh());
@@ -356,6 +394,30 @@ mod tests {
         directory.node_announced(1, 0, vec![report(4, 2, 1)]);
         directory.correct(4, 1, Some(3));
         assert_eq!(directory.pick(4, &[1, 2, 3], 0), Some(3));
+    }
+
+    #[test]
+    fn one_that_does_not_know_who_leads_does_not_make_a_leader_forgotten() {
+        let directory = Directory::default();
+        directory.node_announced(1, 0, vec![report(4, 2, 1)]);
+        directory.correct(4, 2, None);
+        assert_eq!(directory.pick(4, &[2, 1], 0), Some(1));
+        directory.correct(4, 1, None);
+        assert_eq!(directory.pick(4, &[2, 1], 0), Some(1), "the one alive");
+    }
+
+    #[test]
+    fn where_any_may_answer_one_that_is_late_is_asked_after_the_others() {
+        let directory = Directory::default();
+        for node in 1..=3 {
+            directory.node_announced(node, 0, vec![report(4, 2, 1)]);
+        }
+        assert_eq!(directory.pick_any(&[2, 3, 1]), Some(2));
+        directory.late(2);
+        std::thread::sleep(LATE);
+        assert_eq!(directory.pick_any(&[2, 3, 1]), Some(3));
+        directory.answered(2);
+        assert_eq!(directory.pick_any(&[2, 3, 1]), Some(2));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tonic::{Code, Request, Status};
-use vectra_cluster::{Network, NodeId, ShardId};
+use vectra_cluster::{Consistency, Network, NodeId, ShardId};
 use vectra_wire::v1;
 use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
 use vectra_wire::v1::shard_node_client::ShardNodeClient;
@@ -55,25 +55,31 @@ impl Leaves {
     pub(super) async fn search(
         &self,
         node: NodeId,
-        shards: &[ShardId],
+        shards: Vec<ShardId>,
         query: &SearchQuery,
         within: Duration,
     ) -> Result<LeafAnswer, CallError> {
+        let SearchQuery {
+            vector,
+            k,
+            precision,
+            consistency,
+            ..
+        } = query;
         if let Some(leaf) = self.here(node) {
-            let answer = leaf
-                .search(shards, query.vector.clone(), query.k, query.precision)
-                .await;
-            return answer.map_err(CallError::from);
+            let answer = leaf.search(&shards, vector.clone(), *k, *precision, *consistency);
+            return answer.await.map_err(CallError::from);
         }
-        let precision = match query.precision {
+        let precision = match precision {
             Precision::Exact => v1::Precision::Exact,
             Precision::Sq8 => v1::Precision::Sq8,
         };
         let request = v1::SearchRequest {
-            shards: shards.to_vec(),
-            vector: vectra_wire::floats_to_bytes(&query.vector),
-            k: u32::try_from(query.k).unwrap_or(u32::MAX),
+            shards,
+            vector: vectra_wire::floats_to_bytes(vector),
+            k: u32::try_from(*k).unwrap_or(u32::MAX),
             precision: precision.into(),
+            consistency: consistency_of(*consistency).into(),
         };
         let answer = self
             .client(node)?
@@ -127,14 +133,17 @@ impl Leaves {
         node: NodeId,
         shard: ShardId,
         id: &str,
+        consistency: Consistency,
         within: Duration,
     ) -> Result<FetchOutcome, CallError> {
         if let Some(leaf) = self.here(node) {
-            return leaf.fetch(shard, id).await.map_err(CallError::from);
+            let outcome = leaf.fetch(shard, id, consistency);
+            return outcome.await.map_err(CallError::from);
         }
         let request = v1::FetchRequest {
             shard,
             id: id.to_owned(),
+            consistency: consistency_of(consistency).into(),
         };
         let answer = self
             .client(node)?
@@ -163,6 +172,19 @@ impl Leaves {
             .map_err(|e| CallError::NotSent(e.to_string()))?;
         Ok(ShardNodeClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
     }
+}
+
+fn consistency_of(consistency: Consistency) -> v1::Consistency {
+    match consistency {
+        Consistency::Leader => v1::Consistency::Leader,
+        Consistency::Linearizable => v1::Consistency::Linearizable,
+        Consistency::Any => v1::Consistency::Any,
+    }
+}
+
+/// A node took the call and did not answer it in time.
+pub(super) fn silent(node: NodeId) -> CallError {
+    CallError::Lost(format!("node {node} did not answer in time"))
 }
 
 /// The deadline travels with the call, so that a leaf stops working for nobody.

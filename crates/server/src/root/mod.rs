@@ -1,19 +1,28 @@
 //! The root of every request: knows all shards, asks the leaves, merges what they answer.
 
 mod backend;
+mod cover;
 mod directory;
 mod doubles;
 mod error;
 mod gather;
+mod latency;
 mod leaves;
+#[cfg(test)]
+mod leaves_test;
 mod patience;
+mod pending;
+mod read;
 mod request;
 mod scatter;
+#[cfg(test)]
+mod scatter_test;
 mod service;
 mod status;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use tokio::time::{Instant, timeout};
 use vectra_cluster::placement::{Collection, Observed, PlacementMap};
@@ -24,10 +33,11 @@ pub use error::RootError;
 #[cfg(test)]
 pub(crate) use gather::merge;
 pub use leaves::Leaves;
-pub use request::{Hit, IngestBatch, Precision, SearchAnswer, SearchQuery};
+pub use request::{Consistency, Hit, IngestBatch, Precision, SearchAnswer, SearchQuery};
 pub use service::CoordinatorService;
 pub use status::ClusterStatus;
 
+use latency::Latencies;
 use patience::Patience;
 
 /// The collection that `/ingest` and `/search` act on.
@@ -52,6 +62,9 @@ pub struct Root {
     leaves: Leaves,
     directory: Arc<Directory>,
     layout: Layout,
+    latencies: Latencies,
+    /// Counts the reads, to spread those that any replica may answer.
+    turn: AtomicUsize,
 }
 
 impl Root {
@@ -67,6 +80,8 @@ impl Root {
             leaves,
             directory,
             layout,
+            latencies: Latencies::default(),
+            turn: AtomicUsize::new(0),
         }
     }
 

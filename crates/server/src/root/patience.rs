@@ -11,9 +11,6 @@ use super::RootError;
 /// client had better hear that the shard is out of reach than run into its own time-out.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// The longest one call to one node may take before another is tried.
-const PER_CALL: Duration = Duration::from_secs(4);
-
 /// A request ends this much of its time before its deadline, so that it can still say why.
 const MARGIN: u32 = 20;
 
@@ -57,9 +54,9 @@ impl Patience {
         self.end.saturating_duration_since(Instant::now())
     }
 
-    /// How long the next call may take.
-    pub(super) fn for_one_call(&self) -> Duration {
-        self.left().min(PER_CALL)
+    /// When the request gives up.
+    pub(super) fn end(&self) -> Instant {
+        self.end
     }
 
     /// The error of a request whose own deadline has passed.
@@ -80,15 +77,20 @@ impl Patience {
         RootError::Unavailable { shards, reason }
     }
 
-    /// Waits before attempt number `attempt` (from 0): not at all at first, then longer and longer.
+    /// Waits before attempt number `attempt` (from 0).
     pub(super) async fn before(&self, attempt: usize) {
-        let pause = match attempt {
-            0 => return,
-            1..=3 => Duration::from_millis(20),
-            4..=8 => Duration::from_millis(100),
-            _ => Duration::from_millis(250),
-        };
-        tokio::time::sleep(pause.min(self.left())).await;
+        tokio::time::sleep(pause(attempt).min(self.left())).await;
+    }
+}
+
+/// How long to wait before attempt number `attempt` (from 0): not at all at first, then longer and
+/// longer.
+pub(super) fn pause(attempt: usize) -> Duration {
+    match attempt {
+        0 => Duration::ZERO,
+        1..=3 => Duration::from_millis(20),
+        4..=8 => Duration::from_millis(100),
+        _ => Duration::from_millis(250),
     }
 }
 

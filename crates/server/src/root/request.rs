@@ -1,5 +1,7 @@
 //! What a root is asked and what it answers, free of HTTP and of gRPC.
 
+pub use vectra_cluster::Consistency;
+
 /// Vectors to store, already checked for shape: `ids.len() * dimension == vectors.len()`,
 /// every value finite, no vector all zero, every id 1 to 512 bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +33,10 @@ pub struct SearchQuery {
     pub k: usize,
     /// How much proof is asked for.
     pub precision: Precision,
+    /// Which replicas may answer.
+    pub consistency: Consistency,
+    /// Whether shards that cannot be reached may be left out.
+    pub allow_partial: bool,
 }
 
 /// One neighbour.
@@ -49,4 +55,6 @@ pub struct SearchAnswer {
     pub hits: Vec<Hit>,
     /// Whether every vector not among the hits was proven to be no better.
     pub certified: bool,
+    /// Shards left out because none of their replicas answered; only if the query allows it.
+    pub missing_shards: Vec<u64>,
 }

@@ -9,9 +9,9 @@ use vectra_cluster::{MAX_BATCH_BYTES, ShardId, placement::PlacementMap};
 use vectra_store::WriteBatch;
 use vectra_wire::v1::write_response::Outcome;
 
-use super::leaves::CallError;
+use super::leaves::{CallError, silent};
 use super::patience::{Patience, Trouble};
-use super::scatter::silent;
+use super::scatter::replicas_of;
 use super::{DEFAULT_COLLECTION, IngestBatch, Root, RootError};
 
 /// Bytes that an id may add to a batch beyond its text: its place in the archive.
@@ -116,7 +116,8 @@ impl Root {
             if patience.is_over() {
                 break;
             }
-            let Some(node) = self.pick(map, shard, attempt) else {
+            let replicas = replicas_of(map, shard);
+            let Some(node) = self.directory.pick(shard, &replicas, attempt) else {
                 continue;
             };
             // Once sent, the write is waited for as long as may be: sending it a second time could

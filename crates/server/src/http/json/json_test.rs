@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{parse_delete, parse_ingest, parse_search};
 use crate::http::problem::Problem;
 use crate::http::problem_kind::ProblemKind;
-use crate::root::{IngestBatch, Precision};
+use crate::root::{Consistency, IngestBatch, Precision};
 
 /// A refusal as the client sees it.
 fn refused<T: std::fmt::Debug>(parsed: Result<T, Problem>) -> (ProblemKind, Value) {
@@ -40,6 +40,8 @@ fn a_batch_becomes_flat_floats() {
 fn a_search_has_defaults() {
     let query = parse_search(br#"{"vector": [1]}"#).unwrap();
     assert_eq!((query.k, query.precision), (5, Precision::Exact));
+    assert_eq!(query.consistency, Consistency::Leader);
+    assert!(!query.allow_partial);
     let query = parse_search(br#"{"k": 10000, "precision": "sq8", "vector": [1]}"#).unwrap();
     assert_eq!((query.k, query.precision), (10_000, Precision::Sq8));
 }
@@ -385,6 +387,50 @@ fn precision_is_one_of_two() {
         refused_search(r#"{"precision": 8}"#).0,
         ProblemKind::WrongType
     );
+}
+
+#[test]
+fn consistency_is_one_of_three() {
+    for (word, consistency) in [
+        ("leader", Consistency::Leader),
+        ("linearizable", Consistency::Linearizable),
+        ("any", Consistency::Any),
+    ] {
+        let body = format!(r#"{{"vector": [1], "consistency": "{word}"}}"#);
+        let query = parse_search(body.as_bytes()).unwrap();
+        assert_eq!(query.consistency, consistency);
+    }
+    let (kind, json) = refused_search(r#"{"vector": [1], "consistency": "eventual"}"#);
+    assert_eq!(kind, ProblemKind::InvalidConsistency);
+    let detail = json["detail"].as_str().unwrap();
+    let advice = "\"leader\", \"linearizable\" or \"any\", not \"eventual\"";
+    assert!(detail.contains(advice), "{detail}");
+    let (kind, _) = refused_search(r#"{"consistency": null}"#);
+    assert_eq!(kind, ProblemKind::WrongType);
+}
+
+#[test]
+fn partial_answers_are_allowed_or_not() {
+    for (text, allowed) in [("true", true), ("false", false), (" true ", true)] {
+        let body = format!(r#"{{"allow_partial":{text},"vector":[1]}}"#);
+        assert_eq!(
+            parse_search(body.as_bytes()).unwrap().allow_partial,
+            allowed
+        );
+    }
+    for text in ["1", "\"true\"", "null", "[]"] {
+        let body = format!(r#"{{"vector": [1], "allow_partial": {text}}}"#);
+        let (kind, json) = refused_search(&body);
+        assert_eq!(kind, ProblemKind::WrongType, "{json}");
+        assert!(
+            json["detail"].as_str().unwrap().contains("true or false"),
+            "{json}"
+        );
+    }
+    for text in ["tru", "truely", "True"] {
+        let body = format!(r#"{{"vector": [1], "allow_partial": {text}}}"#);
+        assert_eq!(refused_search(&body).0, ProblemKind::MalformedJson);
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! `{"vector": […], "k": 5, "precision": "exact"}`
+//! `{"vector": […], "k": 5, "precision": "exact", "consistency": "leader", "allow_partial": false}`
 
 use super::fields::{missing, shortened};
 use super::scanner::Scanner;
 use super::vector::Place;
+use crate::http::consistency;
 use crate::http::problem::Problem;
 use crate::http::problem_kind::ProblemKind;
-use crate::root::{Precision, SearchQuery};
+use crate::root::{Consistency, Precision, SearchQuery};
 
 /// How many neighbours a search returns unless it says.
 pub(in crate::http) const DEFAULT_K: usize = 5;
@@ -13,15 +14,19 @@ pub(in crate::http) const DEFAULT_K: usize = 5;
 /// The most neighbours a search may ask for.
 pub(in crate::http) const MAX_K: usize = 10_000;
 
-const FIELDS: [&str; 3] = ["vector", "k", "precision"];
+const FIELDS: [&str; 5] = ["vector", "k", "precision", "consistency", "allow_partial"];
 const VECTOR: usize = 0;
 const K: usize = 1;
+const PRECISION: usize = 2;
+const CONSISTENCY: usize = 3;
 
 /// Reads the body of `POST /search`.
 pub(in crate::http) fn parse_search(body: &[u8]) -> Result<SearchQuery, Problem> {
     let mut vector = None;
     let mut k = DEFAULT_K;
     let mut precision = Precision::default();
+    let mut consistency = Consistency::default();
+    let mut allow_partial = false;
     Scanner::new(body)?.object(&FIELDS, |scanner, field| {
         match field {
             VECTOR => {
@@ -30,7 +35,9 @@ pub(in crate::http) fn parse_search(body: &[u8]) -> Result<SearchQuery, Problem>
                 vector = Some(values);
             }
             K => k = scanner.k()?,
-            _ => precision = scanner.precision()?,
+            PRECISION => precision = scanner.precision()?,
+            CONSISTENCY => consistency = scanner.consistency()?,
+            _ => allow_partial = scanner.boolean("allow_partial")?,
         }
         Ok(())
     })?;
@@ -43,6 +50,8 @@ pub(in crate::http) fn parse_search(body: &[u8]) -> Result<SearchQuery, Problem>
         vector,
         k,
         precision,
+        consistency,
+        allow_partial,
     })
 }
 
@@ -78,21 +87,58 @@ impl Scanner<'_> {
     }
 
     fn precision(&mut self) -> Result<Precision, Problem> {
-        if self.peek() != Some(b'"') {
-            return Err(self.wrong_type("precision", "\"exact\" or \"sq8\""));
-        }
+        const WORDS: &str = "\"exact\" or \"sq8\"";
+        let from_word = |word: &str| match word {
+            "exact" => Some(Precision::Exact),
+            "sq8" => Some(Precision::Sq8),
+            _ => None,
+        };
+        self.word("precision", WORDS, ProblemKind::InvalidPrecision, from_word)
+    }
+
+    fn consistency(&mut self) -> Result<Consistency, Problem> {
+        let kind = ProblemKind::InvalidConsistency;
+        self.word(
+            "consistency",
+            consistency::WORDS,
+            kind,
+            consistency::from_word,
+        )
+    }
+
+    fn boolean(&mut self, field: &str) -> Result<bool, Problem> {
+        self.peek();
         let start = self.offset();
-        match self.string()?.as_ref() {
-            "exact" => Ok(Precision::Exact),
-            "sq8" => Ok(Precision::Sq8),
-            other => {
-                let (line, column) = self.position(start);
-                let detail = format!(
-                    "line {line}, column {column}: precision must be \"exact\" or \"sq8\", not {:?}",
-                    shortened(other)
-                );
-                Err(Problem::new(ProblemKind::InvalidPrecision, detail).at(line, column))
+        for (text, value) in [("true", true), ("false", false)] {
+            let end = start + text.len();
+            if self.text_between(start, end) == text {
+                self.skip_to(end);
+                return Ok(value);
             }
         }
+        Err(self.wrong_type(field, "true or false"))
+    }
+
+    /// Reads one of a few words in quotes.
+    fn word<T>(
+        &mut self,
+        field: &str,
+        words: &str,
+        kind: ProblemKind,
+        from_word: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, Problem> {
+        if self.peek() != Some(b'"') {
+            return Err(self.wrong_type(field, words));
+        }
+        let start = self.offset();
+        let word = self.string()?;
+        from_word(&word).ok_or_else(|| {
+            let (line, column) = self.position(start);
+            let detail = format!(
+                "line {line}, column {column}: {field} must be {words}, not {:?}",
+                shortened(&word)
+            );
+            Problem::new(kind, detail).at(line, column)
+        })
     }
 }

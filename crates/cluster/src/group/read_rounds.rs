@@ -1,0 +1,172 @@
+//! Rounds of confirmation, each shared by all who came before it began.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// One round at a time. Whoever comes while one is under way waits for the next, for only a round
+/// that begins later says anything about the time of his coming; all of them share that next one.
+/// Clones share the rounds.
+pub(super) struct ReadRounds<T> {
+    state: Arc<Mutex<State<T>>>,
+}
+
+struct State<T> {
+    is_running: bool,
+    /// Those who wait for a round to begin.
+    next: Vec<oneshot::Sender<T>>,
+}
+
+impl<T: Clone + Send + 'static> ReadRounds<T> {
+    /// What a round says that begins after this call. `round` makes one, if none is under way.
+    /// `None` if the runtime stopped before it ended.
+    pub(super) async fn join<F>(&self, round: impl Fn() -> F + Send + 'static) -> Option<T>
+    where
+        F: Future<Output = T> + Send,
+    {
+        let (sender, outcome) = oneshot::channel();
+        let begins = {
+            let mut state = self.state();
+            state.next.push(sender);
+            !std::mem::replace(&mut state.is_running, true)
+        };
+        if begins {
+            let rounds = self.clone();
+            // In a task of its own: the others must not lose it when the first one hangs up.
+            tokio::spawn(async move {
+                while let Some(aboard) = rounds.board() {
+                    let outcome = round().await;
+                    for sender in aboard {
+                        let _ = sender.send(outcome.clone());
+                    }
+                }
+            });
+        }
+        outcome.await.ok()
+    }
+
+    /// Those who wait, for the round that begins now; `None` if there is nobody, so none does.
+    fn board(&self) -> Option<Vec<oneshot::Sender<T>>> {
+        let mut state = self.state();
+        state.next.retain(|sender| !sender.is_closed());
+        if state.next.is_empty() {
+            state.is_running = false;
+            return None;
+        }
+        Some(std::mem::take(&mut state.next))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Clone for ReadRounds<T> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+        }
+    }
+}
+
+impl<T> Default for ReadRounds<T> {
+    fn default() -> Self {
+        let state = State {
+            is_running: false,
+            next: Vec::new(),
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Rounds that end when they are let, and answer their number.
+    #[derive(Clone)]
+    struct Counted {
+        rounds: ReadRounds<usize>,
+        begun: Arc<AtomicUsize>,
+        ends: Arc<Semaphore>,
+    }
+
+    impl Counted {
+        fn new() -> Self {
+            Self {
+                rounds: ReadRounds::default(),
+                begun: Arc::default(),
+                ends: Arc::new(Semaphore::new(0)),
+            }
+        }
+
+        async fn join(&self) -> Option<usize> {
+            let (begun, ends) = (self.begun.clone(), self.ends.clone());
+            self.rounds
+                .join(move || {
+                    let number = begun.fetch_add(1, Ordering::SeqCst) + 1;
+                    let ends = ends.clone();
+                    async move {
+                        ends.acquire().await.unwrap().forget();
+                        number
+                    }
+                })
+                .await
+        }
+
+        fn spawn(&self) -> tokio::task::JoinHandle<Option<usize>> {
+            let counted = self.clone();
+            tokio::spawn(async move { counted.join().await })
+        }
+
+        /// Lets all tasks go as far as they can.
+        async fn settle(&self) {
+            for _turn in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_come_during_a_round_share_the_next_one() {
+        let counted = Counted::new();
+        let first = counted.spawn();
+        counted.settle().await;
+        let late: Vec<_> = (0..50).map(|_| counted.spawn()).collect();
+        counted.settle().await;
+        assert_eq!(
+            counted.begun.load(Ordering::SeqCst),
+            1,
+            "one round at a time"
+        );
+        counted.ends.add_permits(1);
+        assert_eq!(first.await.unwrap(), Some(1));
+        counted.ends.add_permits(1);
+        for late in join_all(late).await {
+            assert_eq!(late.unwrap(), Some(2));
+        }
+        counted.settle().await;
+        counted.ends.add_permits(1);
+        assert_eq!(counted.join().await, Some(3), "after a pause");
+    }
+
+    #[tokio::test]
+    async fn a_round_outlives_the_one_who_began_it() {
+        let counted = Counted::new();
+        let first = counted.spawn();
+        counted.settle().await;
+        let second = counted.spawn();
+        counted.settle().await;
+        first.abort();
+        counted.ends.add_permits(2);
+        assert_eq!(second.await.unwrap(), Some(2));
+    }
+}
