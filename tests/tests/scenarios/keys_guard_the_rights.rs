@@ -39,6 +39,7 @@ fn each_key_does_what_its_rights_say_and_no_more() {
             api.post("/delete", &delete),
             api.get("/vectors/a"),
             api.get("/cluster"),
+            api.get("/metrics"),
         ] {
             answer.problem(401);
             assert!(
@@ -48,6 +49,7 @@ fn each_key_does_what_its_rights_say_and_no_more() {
             );
         }
         assert_eq!(api.get("/health").status, 200);
+        assert_eq!(api.get("/ready").status, 200);
         assert_eq!(api.get("/openapi.json").status, 200);
     }
     reader.post("/ingest", &ingest).problem(403);
@@ -58,9 +60,11 @@ fn each_key_does_what_its_rights_say_and_no_more() {
     assert_eq!(writer.post("/delete", &delete).status, 200);
     writer.post("/search", &search).problem(403);
     writer.get("/vectors/a").problem(403);
+    writer.get("/metrics").problem(403);
 
     assert_eq!(reader.post("/search", &search).status, 200);
     assert_eq!(reader.get("/vectors/a").status, 200);
+    assert_eq!(reader.get("/metrics").status, 200);
     assert_eq!(both.post("/ingest", &ingest).status, 201);
     assert_eq!(both.post("/search", &search).status, 200);
 }

@@ -15,6 +15,8 @@ fn every_route_is_listed() {
         ("/delete", "post"),
         ("/vectors/{id}", "get"),
         ("/health", "get"),
+        ("/ready", "get"),
+        ("/metrics", "get"),
         ("/cluster", "get"),
     ] {
         let operation = &document["paths"][path][method];

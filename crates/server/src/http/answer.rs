@@ -107,6 +107,27 @@ pub(super) struct Health {
     pub(super) grpc: Option<String>,
 }
 
+/// The answer to `GET /ready`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"status": "ready"}))]
+pub(super) struct Ready {
+    /// Always `ready`.
+    pub(super) status: &'static str,
+}
+
+impl Ready {
+    /// That this process is part of its cluster, or that it is not yet.
+    pub(super) fn answer(is_ready: bool) -> Response {
+        if is_ready {
+            return json(StatusCode::OK, &Ready { status: "ready" });
+        }
+        let detail = "this process is not part of its cluster yet: a coordinator waits until the \
+                      cluster is founded or admits it, a shard node until a coordinator answers";
+        let problem = Problem::new(ProblemKind::Unavailable, detail);
+        problem.shards(Vec::new()).into_response()
+    }
+}
+
 impl Health {
     pub(super) fn online(items: u64, options: &Options) -> Self {
         Health {

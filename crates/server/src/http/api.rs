@@ -12,6 +12,7 @@ use super::admission::Admission;
 use super::auth::{Right, authorize};
 use super::backend::Backend;
 use super::body::drain;
+use super::metrics::Metrics;
 use super::options::Options;
 use super::problem::Problem;
 use super::problem_kind::ProblemKind;
@@ -21,6 +22,7 @@ pub(super) struct Api<B> {
     pub(super) backend: Arc<B>,
     pub(super) options: Options,
     pub(super) admission: Admission,
+    pub(super) metrics: Arc<Metrics>,
     /// What `GET /health` reported last, plus one; 0 if nothing yet.
     pub(super) last_items: AtomicU64,
 }
@@ -28,10 +30,12 @@ pub(super) struct Api<B> {
 impl<B: Backend> Api<B> {
     pub(super) fn new(backend: Arc<B>, options: Options) -> Self {
         let admission = Admission::new(options.max_in_flight, options.max_body);
+        let metrics = Arc::new(Metrics::new(&options));
         Api {
             backend,
             options,
             admission,
+            metrics,
             last_items: AtomicU64::new(0),
         }
     }
@@ -81,6 +85,19 @@ pub(super) async fn guard<B: Backend>(
             );
             Problem::new(ProblemKind::Deadline, detail).into_response()
         }
+    }
+}
+
+/// Checks the key alone: what tells how the server is must answer while it sheds load.
+pub(super) async fn check_key<B: Backend>(
+    State(guarded): State<Guarded<B>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let keys = &guarded.api.options.api_keys;
+    match authorize(keys, request.headers(), guarded.right) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => refuse(request, problem),
     }
 }
 

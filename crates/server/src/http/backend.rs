@@ -58,4 +58,22 @@ pub trait Backend: Send + Sync + 'static {
 
     /// How many vectors the cluster holds, as `GET /health` reports it.
     fn items(status: &Self::Status) -> u64;
+
+    /// Whether this process is part of its cluster, as `GET /ready` reports it.
+    fn is_ready(status: &Self::Status) -> bool;
+
+    /// Sets the gauges of `GET /metrics`: those of the status, and of this process itself.
+    fn measure(&self, status: &Self::Status);
+}
+
+/// A shard node as its HTTP API sees it.
+pub trait ShardNode: Send + Sync + 'static {
+    /// How many vectors it holds, as `GET /health` reports it.
+    fn items(&self) -> u64;
+
+    /// Whether it is part of its cluster, as `GET /ready` reports it.
+    fn is_ready(&self) -> bool;
+
+    /// Sets the gauges of `GET /metrics`.
+    fn measure(&self);
 }

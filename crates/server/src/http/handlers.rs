@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, RawQuery, Request, State};
@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::answer::{Deleted, Draining, Found, Health, Indexed, Stored, json};
+use super::answer::{Deleted, Draining, Found, Health, Indexed, Ready, Stored, json};
 use super::api::{Api, Deadline};
 use super::backend::Backend;
 use super::binary::IngestFormat;
@@ -22,7 +22,7 @@ use super::problem::Problem;
 use super::problem_kind::ProblemKind;
 use super::refusals::{ReadRefusals, WriteRefusals};
 
-/// `GET /health` answers within this time whatever the cluster does.
+/// `GET /health` and `GET /ready` answer within this time whatever the cluster does.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Vectors to store.
@@ -144,7 +144,9 @@ pub(super) async fn ingest<B: Backend>(
         Ok(move |body: &[u8]| format.parse(body))
     };
     let (batch, _bytes) = read_body(request, max_body, &api.admission, parser).await?;
+    let began = Instant::now();
     let count = api.backend.ingest(batch, deadline.0).await?;
+    api.metrics.ingested(count, began.elapsed());
     Ok(json(
         StatusCode::CREATED,
         &Indexed {
@@ -168,7 +170,9 @@ pub(super) async fn search<B: Backend>(
 ) -> Result<Response, Problem> {
     let max_body = api.options.max_body;
     let (query, _bytes) = read_json(request, max_body, &api.admission, parse_search).await?;
+    let waiting = api.metrics.search_begins();
     let answer = api.backend.search(query, deadline.0).await?;
+    api.metrics.searched(&waiting);
     Ok(json(StatusCode::OK, &Found::from(answer)))
 }
 
@@ -187,6 +191,7 @@ pub(super) async fn delete<B: Backend>(
     let max_body = api.options.max_body;
     let (ids, _bytes) = read_json(request, max_body, &api.admission, parse_delete).await?;
     let count = api.backend.delete(ids, deadline.0).await?;
+    api.metrics.deleted(count);
     Ok(json(
         StatusCode::OK,
         &Deleted {
@@ -299,6 +304,42 @@ async fn set_draining<B: Backend>(
 /// Look at the cluster
 pub(super) async fn cluster<B: Backend>(State(api): State<Arc<Api<B>>>) -> Response {
     json(StatusCode::OK, &api.backend.status().await)
+}
+
+/// What the server counts, for Prometheus
+///
+/// `docs/metrics.md` lists the names. It answers while the server sheds load.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation",
+    responses(
+        (status = 200, description = "Counters, histograms and gauges in Prometheus' text format.",
+         body = String, content_type = "text/plain"),
+        (status = 401, description = "No key, or one the server does not know.",
+         body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "A key without the right `read`.",
+         body = super::problem::ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+pub(super) async fn metrics<B: Backend>(State(api): State<Arc<Api<B>>>) -> Response {
+    let status = api.backend.status().await;
+    api.metrics.page(|| api.backend.measure(&status))
+}
+
+/// Ask whether the server is part of its cluster
+///
+/// A load balancer asks this before it sends requests here; `/health` tells whether to start the
+/// process anew.
+#[utoipa::path(
+    get, path = "/ready", tag = "operation",
+    responses(
+        (status = 200, description = "It is.", body = Ready),
+        (status = 503, description = "Not yet.",
+         body = super::problem::ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+pub(super) async fn ready<B: Backend>(State(api): State<Arc<Api<B>>>) -> Response {
+    let status = tokio::time::timeout(HEALTH_PATIENCE, api.backend.status()).await;
+    Ready::answer(status.is_ok_and(|status| B::is_ready(&status)))
 }
 
 /// Ask whether the server is well

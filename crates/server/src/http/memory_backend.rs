@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use utoipa::ToSchema;
 
-use super::{Backend, Options, router};
+use super::{Backend, Options, ShardNode, router};
 use crate::config::Role;
 use crate::root::{Consistency, Hit, IngestBatch, RootError, SearchAnswer, SearchQuery};
 
@@ -118,6 +118,33 @@ impl Backend for Memory {
 
     fn items(status: &MemoryStatus) -> u64 {
         status.items
+    }
+
+    fn is_ready(status: &MemoryStatus) -> bool {
+        status.items > 0
+    }
+
+    fn measure(&self, status: &MemoryStatus) {
+        metrics::gauge!("memory_items").set(status.items as f64);
+    }
+}
+
+/// A shard node that holds 7 vectors.
+pub(super) struct SevenVectors {
+    pub(super) is_ready: bool,
+}
+
+impl ShardNode for SevenVectors {
+    fn items(&self) -> u64 {
+        7
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    fn measure(&self) {
+        metrics::gauge!("seven").set(7.0);
     }
 }
 

@@ -12,6 +12,7 @@ mod error_pages;
 mod handlers;
 mod header_value;
 mod json;
+mod metrics;
 mod openapi;
 mod options;
 mod problem;
@@ -20,9 +21,12 @@ mod refusals;
 mod router;
 mod rows;
 mod serve;
+mod shard_router;
 
 #[cfg(test)]
 mod memory_backend;
+#[cfg(test)]
+mod metrics_test;
 #[cfg(test)]
 mod refusal_test;
 #[cfg(test)]
@@ -30,7 +34,8 @@ mod router_test;
 #[cfg(test)]
 mod serve_test;
 
-pub use backend::Backend;
+pub use backend::{Backend, ShardNode};
 pub use options::Options;
-pub use router::{router, shard_router};
+pub use router::router;
 pub use serve::{ServerHandle, serve};
+pub use shard_router::shard_router;

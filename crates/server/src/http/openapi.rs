@@ -22,6 +22,8 @@ use super::handlers;
         handlers::fetch,
         handlers::drain,
         handlers::cancel_drain,
+        handlers::metrics,
+        handlers::ready,
         handlers::health
     ),
     tags(

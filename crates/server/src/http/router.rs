@@ -13,10 +13,10 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::answer::{Health, json};
-use super::api::{Api, Guarded, guard, refuse};
+use super::api::{Api, Guarded, check_key, guard, refuse};
 use super::auth::Right;
 use super::backend::Backend;
+use super::metrics::count;
 use super::options::Options;
 use super::problem::{PROBLEM_JSON, Problem};
 use super::problem_kind::ProblemKind;
@@ -25,15 +25,11 @@ use super::{error_pages, handlers, openapi};
 /// The API of a process that can answer everything: `vectra serve` and coordinators.
 pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
     let api = Arc::new(Api::new(backend, options));
-    let guarded = |right| {
-        from_fn_with_state(
-            Guarded {
-                api: Arc::clone(&api),
-                right,
-            },
-            guard::<B>,
-        )
+    let needing = |right| Guarded {
+        api: Arc::clone(&api),
+        right,
     };
+    let guarded = |right| from_fn_with_state(needing(right), guard::<B>);
     let writing = Router::new()
         .route("/ingest", post(handlers::ingest::<B>))
         .route("/delete", post(handlers::delete::<B>))
@@ -49,33 +45,25 @@ pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
         .route("/cluster", get(handlers::cluster::<B>))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(guarded(Right::Read));
+    let telling = Router::new()
+        .route("/metrics", get(handlers::metrics::<B>))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(from_fn_with_state(needing(Right::Read), check_key::<B>));
     let open = Router::new()
         .route("/health", get(handlers::health::<B>))
+        .route("/ready", get(handlers::ready::<B>))
         .route("/docs/errors", get(async || Html(error_pages::html())))
         .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document::<B::Status>()))
         .method_not_allowed_fallback(method_not_allowed);
     writing
         .merge(reading)
+        .merge(telling)
         .merge(open)
         .fallback(no_such_path)
         .layer(map_response(as_problem))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&api.metrics), count))
         .with_state(api)
-}
-
-/// The API of a shard node: its health, and the advice to ask a coordinator. `items` says how many
-/// vectors the node holds.
-pub fn shard_router<F>(items: F, options: Options) -> Router
-where
-    F: Fn() -> u64 + Clone + Send + Sync + 'static,
-{
-    let health =
-        async move || json(StatusCode::OK, &Health::online(items(), &options)).into_response();
-    Router::new()
-        .route("/health", get(health))
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(ask_a_coordinator)
-        .layer(CatchPanicLayer::custom(panicked))
 }
 
 async fn no_such_path(request: Request) -> Response {
@@ -84,13 +72,8 @@ async fn no_such_path(request: Request) -> Response {
     refuse(request, Problem::new(ProblemKind::NoSuchPath, detail))
 }
 
-async fn ask_a_coordinator(request: Request) -> Response {
-    let detail = "this is a shard node, which answers /health only; ask a coordinator";
-    refuse(request, Problem::new(ProblemKind::NoSuchPath, detail))
-}
-
 /// The router adds the header `Allow`.
-async fn method_not_allowed(method: Method, request: Request) -> Response {
+pub(super) async fn method_not_allowed(method: Method, request: Request) -> Response {
     let path = request.uri().path();
     let detail = format!("{path:?} does not take {method}; the header Allow says what it takes");
     refuse(request, Problem::new(ProblemKind::MethodNotAllowed, detail))
@@ -109,7 +92,7 @@ async fn as_problem(response: Response) -> Response {
     Problem::new(ProblemKind::NoSuchPath, detail).into_response()
 }
 
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let message = text
         .or_else(|| panic.downcast_ref::<&str>().copied())

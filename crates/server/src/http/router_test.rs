@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{Request, StatusCode};
 use serde_json::json;
 
-use super::memory_backend::{Memory, TWO_VECTORS, api, get, options, post, send};
+use super::memory_backend::{Memory, SevenVectors, TWO_VECTORS, api, get, options, post, send};
 use super::{Options, router, shard_router};
 use crate::config::{ApiKey, Role};
 
@@ -217,6 +217,8 @@ async fn the_documentation_lists_every_route_and_its_examples_are_taken() {
         "/delete",
         "/health",
         "/ingest",
+        "/metrics",
+        "/ready",
         "/search",
         "/vectors/{id}",
     ];
@@ -270,7 +272,7 @@ async fn a_shard_node_answers_health_and_points_to_a_coordinator() {
         role: Role::Shard,
         ..options()
     };
-    let node = shard_router(|| 7, options);
+    let node = shard_router(SevenVectors { is_ready: true }, options);
     let health = get(&node, "/health").await.json();
     assert_eq!(
         (&health["items"], &health["role"]),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 
+use super::memory_backend::SevenVectors;
 use super::{Options, ServerHandle, serve, shard_router};
 use crate::config::{Role, Tls};
 
@@ -19,7 +20,7 @@ fn small_router() -> Router {
         max_in_flight: 8,
         api_keys: Vec::new(),
     };
-    shard_router(|| 0, options)
+    shard_router(SevenVectors { is_ready: true }, options)
 }
 
 fn start() -> (

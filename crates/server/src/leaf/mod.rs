@@ -4,6 +4,7 @@ mod best_hits;
 mod budget;
 mod certify;
 mod circle;
+mod gauges;
 mod scan_pool;
 #[cfg(test)]
 mod scan_pool_test;
@@ -26,6 +27,7 @@ pub use budget::Budget;
 pub use service::ShardNodeService;
 
 use crate::root::{Hit, Precision};
+use gauges::Searches;
 use scan_pool::ScanPool;
 use search_job::SearchJob;
 
@@ -35,6 +37,7 @@ pub struct Leaf {
     groups: ShardGroups,
     pool: Arc<ScanPool>,
     budget: Arc<Budget>,
+    searches: Searches,
 }
 
 /// What a leaf found in the shards it was asked for.
@@ -86,6 +89,7 @@ impl Leaf {
             groups,
             pool,
             budget,
+            searches: Searches::default(),
         })
     }
 
@@ -103,6 +107,7 @@ impl Leaf {
         precision: Precision,
         consistency: Consistency,
     ) -> Result<LeafAnswer, LeafError> {
+        let _under_way = self.searches.begin();
         let query = Query::new(vector)?;
         let mut answer = LeafAnswer {
             certified: precision == Precision::Exact,

@@ -4,6 +4,7 @@ mod announce;
 mod balancer;
 mod founding;
 mod greeting;
+mod hosted;
 mod identity;
 mod open_files;
 mod presence;
@@ -34,6 +35,7 @@ use crate::root::{CoordinatorService, Directory, Layout, Leaves, Root};
 use announce::Announcer;
 use balancer::Balancer;
 use founding::Founding;
+use hosted::Hosted;
 use identity::DataDirectory;
 use presence::Presence;
 
@@ -93,10 +95,14 @@ pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
         }
         None => {
             let leaf = parts.leaf.clone().context("a shard node hosts shards")?;
-            let counted = leaf.clone();
-            let router = http::shard_router(move || counted.rows(), options);
-            tasks.spawn(serve_http(http_listener, router, tls, http_stop.clone()));
             let (map, maps) = watch::channel(Arc::new(PlacementMap::default()));
+            let hosted = Hosted {
+                node: data.node(),
+                leaf: leaf.clone(),
+                map: maps.clone(),
+            };
+            let router = http::shard_router(hosted, options);
+            tasks.spawn(serve_http(http_listener, router, tls, http_stop.clone()));
             tasks.spawn(follow(maps, parts.network.clone(), Some(leaf.clone())));
             let announcer = Announcer {
                 data: Arc::clone(&data),

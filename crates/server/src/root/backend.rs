@@ -44,4 +44,14 @@ impl Backend for Root {
     fn items(status: &ClusterStatus) -> u64 {
         status.items
     }
+
+    /// It knows its cluster, from its disk or from the others. Whether a majority of the coordinators
+    /// is there does not matter: settled shards are searched and written without.
+    fn is_ready(status: &ClusterStatus) -> bool {
+        status.cluster_id.is_some()
+    }
+
+    fn measure(&self, status: &ClusterStatus) {
+        Root::measure(self, status);
+    }
 }

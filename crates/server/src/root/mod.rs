@@ -6,6 +6,7 @@ mod directory;
 mod doubles;
 mod error;
 mod gather;
+mod gauges;
 mod latency;
 mod leaves;
 #[cfg(test)]
