@@ -5,7 +5,7 @@ default:
     @just --list --unsorted
 
 # every check besides the tests; changes nothing
-verify: format lint dependencies documentation
+verify: format lint dependencies documentation manifests
 
 [private]
 format:
@@ -30,6 +30,20 @@ dependencies:
 [private]
 documentation:
     RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
+
+# the Helm chart and the Kubernetes manifests, without a cluster; needs deploy/requirements.txt
+manifests:
+    #!/bin/sh
+    set -eu
+    if python3 -c 'import helm_python, kubernetes_validate, yaml, yamllint' 2>/dev/null; then
+        deploy/manifests.py
+    else
+        echo 'skipped: pip install -r deploy/requirements.txt; the chart and the manifests were NOT checked' >&2
+    fi
+
+# deploy/kubernetes anew, from the chart
+render-manifests:
+    deploy/manifests.py --write
 
 # format, and apply what clippy can mend by itself
 fix:
