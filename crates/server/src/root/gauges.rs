@@ -143,3 +143,99 @@ fn measure_moves(moves: &[MoveStatus]) {
 fn flag(is_so: bool) -> f64 {
     f64::from(u8::from(is_so))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics::with_local_recorder;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use vectra_cluster::placement::MoveReason;
+
+    fn page(moves: Vec<MoveStatus>) -> String {
+        let node = |id: u64, alive| NodeStatus {
+            id,
+            grpc: format!("shard-{id}:8100"),
+            alive,
+            leaders: 2,
+            replicas: 6,
+            memory_bytes: 1_000,
+            draining: !alive,
+        };
+        let status = ClusterStatus {
+            cluster_id: None,
+            items: 0,
+            coordinators: Vec::new(),
+            nodes: vec![node(1, true), node(2, false)],
+            collections: Vec::new(),
+            shards: Vec::new(),
+            moves,
+        };
+        let recorder = PrometheusBuilder::new().build_recorder();
+        with_local_recorder(&recorder, || status.measure());
+        recorder.handle().render()
+    }
+
+    fn assert_tells(page: &str, series: &[&str]) {
+        for line in series {
+            assert!(page.lines().any(|found| found == *line), "{line}: {page}");
+        }
+    }
+
+    #[test]
+    fn each_node_is_told_by_its_id_and_address() {
+        let page = page(Vec::new());
+        assert_tells(
+            &page,
+            &[
+                r#"vectra_cluster_node_alive{id="1",address="shard-1:8100"} 1"#,
+                r#"vectra_cluster_node_alive{id="2",address="shard-2:8100"} 0"#,
+                r#"vectra_cluster_node_draining{id="2",address="shard-2:8100"} 1"#,
+                r#"vectra_cluster_node_memory_bytes{id="1",address="shard-1:8100"} 1000"#,
+                "vectra_cluster_moves 0",
+            ],
+        );
+        assert!(!page.contains("vectra_cluster_move_"), "{page}");
+    }
+
+    #[test]
+    fn a_move_is_told_as_far_as_it_is_known() {
+        let waiting = MoveStatus {
+            shard: 4,
+            reason: MoveReason::Drain,
+            from: vec![1],
+            to: vec![2],
+            sent_bytes: 0,
+            total_bytes: 0,
+            bytes_per_second: 0,
+            missing_entries: 0,
+            percent: None,
+            eta_seconds: None,
+        };
+        let under_way = MoveStatus {
+            shard: 5,
+            sent_bytes: 300,
+            total_bytes: 1_000,
+            bytes_per_second: 70,
+            missing_entries: 12,
+            percent: Some(30.5),
+            eta_seconds: Some(10),
+            ..waiting.clone()
+        };
+        let page = page(vec![waiting, under_way]);
+        assert_tells(
+            &page,
+            &[
+                "vectra_cluster_moves 2",
+                r#"vectra_cluster_move_percent{shard="5"} 30.5"#,
+                r#"vectra_cluster_move_sent_bytes{shard="4"} 0"#,
+                r#"vectra_cluster_move_sent_bytes{shard="5"} 300"#,
+                r#"vectra_cluster_move_total_bytes{shard="5"} 1000"#,
+                r#"vectra_cluster_move_bytes_per_second{shard="5"} 70"#,
+                r#"vectra_cluster_move_eta_seconds{shard="5"} 10"#,
+                r#"vectra_cluster_move_missing_entries{shard="5"} 12"#,
+            ],
+        );
+        assert!(!page.contains(r#"percent{shard="4"}"#), "{page}");
+        assert!(!page.contains(r#"eta_seconds{shard="4"}"#), "{page}");
+    }
+}
