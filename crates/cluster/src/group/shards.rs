@@ -331,6 +331,11 @@ impl ShardGroups {
             .collect()
     }
 
+    /// Bytes of replicas' files that this node has sent to others since its start.
+    pub fn snapshot_bytes_sent(&self) -> u64 {
+        self.host.network.snapshot_bytes_sent()
+    }
+
     /// The replicas that the map puts here and that could not be opened, and why.
     pub fn faults(&self) -> BTreeMap<ShardId, Fault> {
         self.faults_mut().clone()

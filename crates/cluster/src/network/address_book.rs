@@ -55,6 +55,11 @@ impl Network {
         self.snapshots.clone()
     }
 
+    /// Bytes of snapshots' files that this node has sent to others since its start.
+    pub fn snapshot_bytes_sent(&self) -> u64 {
+        self.snapshots.passed()
+    }
+
     /// This node.
     pub fn own(&self) -> NodeId {
         self.own

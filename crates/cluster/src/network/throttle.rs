@@ -1,5 +1,6 @@
 //! Bytes a second, shared by all who send.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,21 +14,29 @@ pub(crate) struct Throttle {
     rate: u64,
     /// When the bytes let through so far are paid for.
     paid: Arc<Mutex<Option<Instant>>>,
+    /// All bytes let through.
+    passed: Arc<AtomicU64>,
 }
 
 impl Throttle {
     pub(crate) fn new(rate: Option<u64>) -> Self {
         Self {
             rate: rate.unwrap_or(0),
-            paid: Arc::default(),
+            ..Self::default()
         }
     }
 
     /// Waits until so many bytes may pass. Blocks.
     pub(crate) fn pass(&self, bytes: u64) {
+        self.passed.fetch_add(bytes, Ordering::Relaxed);
         if let Some(wait) = self.claim(bytes, Instant::now()) {
             std::thread::sleep(wait);
         }
+    }
+
+    /// How many have passed, or are about to.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
     }
 
     /// How long to wait before so many bytes may pass.
@@ -69,5 +78,13 @@ mod tests {
     #[test]
     fn without_a_rate_nobody_waits() {
         assert_eq!(Throttle::default().claim(u64::MAX, Instant::now()), None);
+    }
+
+    #[test]
+    fn what_passes_is_counted_for_all_who_share_it() {
+        let throttle = Throttle::default();
+        throttle.clone().pass(700);
+        throttle.pass(50);
+        assert_eq!(throttle.passed(), 750);
     }
 }

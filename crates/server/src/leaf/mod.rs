@@ -223,6 +223,11 @@ impl Leaf {
             .sum()
     }
 
+    /// Bytes of replicas' files that this node has sent to others since its start.
+    pub fn sent_bytes(&self) -> u64 {
+        self.groups.snapshot_bytes_sent()
+    }
+
     /// Bytes that this node's shards keep in memory.
     pub fn memory_bytes(&self) -> u64 {
         budget::memory_bytes(&self.groups)

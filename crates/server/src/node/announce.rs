@@ -144,6 +144,7 @@ pub(super) fn announcement(
         map_version,
         replicas: leaf.reports(),
         memory_bytes: leaf.memory_bytes(),
+        sent_bytes: leaf.sent_bytes(),
         incarnation: data.incarnation(),
     }
 }

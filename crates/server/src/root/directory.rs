@@ -57,17 +57,26 @@ struct Sighting {
     at: Instant,
     /// No answer to a call is worth as much as not being heard of.
     suspected: bool,
-    memory_bytes: u64,
+    figures: NodeFigures,
     replicas: Vec<ReplicaReport>,
     /// Since when it has answered no call, though one is late.
     late: Option<Instant>,
+}
+
+/// What a node says of itself as a whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeFigures {
+    /// Bytes that its shards keep in memory.
+    pub memory_bytes: u64,
+    /// Bytes of replicas' files that it has sent to other nodes since its start.
+    pub sent_bytes: u64,
 }
 
 /// One node at a glance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct NodeGlance {
     pub(super) alive: bool,
-    pub(super) memory_bytes: u64,
+    pub(super) figures: NodeFigures,
 }
 
 /// One shard at a glance.
@@ -75,12 +84,13 @@ pub(super) struct NodeGlance {
 pub(super) struct ShardGlance {
     pub(super) leader: Option<NodeId>,
     pub(super) rows: u64,
+    pub(super) bytes: u64,
     pub(super) faults: Vec<String>,
 }
 
 impl Directory {
     /// A shard node announced itself.
-    pub fn node_announced(&self, node: NodeId, memory_bytes: u64, replicas: Vec<ReplicaReport>) {
+    pub fn node_announced(&self, node: NodeId, figures: NodeFigures, replicas: Vec<ReplicaReport>) {
         let mut heard = self.heard.lock();
         for report in &replicas {
             let Some(leader) = report.leader else {
@@ -100,7 +110,7 @@ impl Directory {
             Sighting {
                 at: Instant::now(),
                 suspected: false,
-                memory_bytes,
+                figures,
                 replicas,
                 late: None,
             },
@@ -187,7 +197,7 @@ impl Directory {
             .get(&node)
             .map_or_else(NodeGlance::default, |sighting| NodeGlance {
                 alive: sighting.is_fresh(),
-                memory_bytes: sighting.memory_bytes,
+                figures: sighting.figures,
             })
     }
 
@@ -239,7 +249,7 @@ impl Directory {
             .get(&shard)
             .map(|leader| leader.node)
             .filter(|node| heard.nodes.get(node).is_some_and(Sighting::is_fresh));
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         let mut faults = Vec::new();
         for (&node, sighting) in &heard.nodes {
             for report in sighting
@@ -249,7 +259,10 @@ impl Directory {
             {
                 // The leader has applied all that was acknowledged; without one, the most anyone has.
                 let decides = leader.is_none_or(|leader| leader == node);
-                rows = if decides { rows.max(report.rows) } else { rows };
+                if decides {
+                    rows = rows.max(report.rows);
+                    bytes = bytes.max(report.bytes);
+                }
                 faults.extend(
                     report
                         .fault
@@ -261,6 +274,7 @@ impl Directory {
         ShardGlance {
             leader,
             rows,
+            bytes,
             faults,
         }
     }
@@ -382,16 +396,16 @@ mod tests {
     #[test]
     fn the_leader_of_the_latest_term_is_asked() {
         let directory = Directory::default();
-        directory.node_announced(1, 0, vec![report(4, 2, 1)]);
-        directory.node_announced(2, 0, vec![report(4, 3, 2)]);
-        directory.node_announced(3, 0, vec![report(4, 2, 1)]);
+        directory.node_announced(1, NodeFigures::default(), vec![report(4, 2, 1)]);
+        directory.node_announced(2, NodeFigures::default(), vec![report(4, 3, 2)]);
+        directory.node_announced(3, NodeFigures::default(), vec![report(4, 2, 1)]);
         assert_eq!(directory.pick(4, &[1, 2, 3], 0), Some(2));
     }
 
     #[test]
     fn a_correction_is_believed_at_once() {
         let directory = Directory::default();
-        directory.node_announced(1, 0, vec![report(4, 2, 1)]);
+        directory.node_announced(1, NodeFigures::default(), vec![report(4, 2, 1)]);
         directory.correct(4, 1, Some(3));
         assert_eq!(directory.pick(4, &[1, 2, 3], 0), Some(3));
     }
@@ -432,8 +446,8 @@ mod tests {
     #[test]
     fn a_lost_leader_is_not_asked_first_again() {
         let directory = Directory::default();
-        directory.node_announced(1, 0, vec![report(4, 2, 1)]);
-        directory.node_announced(2, 0, vec![]);
+        directory.node_announced(1, NodeFigures::default(), vec![report(4, 2, 1)]);
+        directory.node_announced(2, NodeFigures::default(), vec![]);
         directory.lost(4, 1);
         assert_eq!(directory.pick(4, &[1, 2], 0), Some(2));
         assert!(!directory.node(1).alive);

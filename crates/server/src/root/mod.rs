@@ -29,7 +29,7 @@ use tokio::time::{Instant, timeout};
 use vectra_cluster::placement::{Collection, Observed, PlacementMap};
 use vectra_cluster::{NodeId, PlacementCommand, PlacementGroup, PlacementOutcome};
 
-pub use directory::Directory;
+pub use directory::{Directory, NodeFigures};
 pub use error::RootError;
 #[cfg(test)]
 pub(crate) use gather::merge;
@@ -95,8 +95,11 @@ impl Root {
     /// The shards of this very process announce themselves to nobody else here.
     fn hear_own_leaf(&self) {
         if let Some((own, leaf)) = self.leaves.own() {
-            self.directory
-                .node_announced(*own, leaf.memory_bytes(), leaf.reports());
+            let figures = NodeFigures {
+                memory_bytes: leaf.memory_bytes(),
+                sent_bytes: leaf.sent_bytes(),
+            };
+            self.directory.node_announced(*own, figures, leaf.reports());
         }
     }
 

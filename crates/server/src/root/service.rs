@@ -8,7 +8,7 @@ use vectra_cluster::{NodeId, PlacementCommand, PlacementGroup};
 use vectra_wire::v1;
 use vectra_wire::v1::coordinator_server::Coordinator;
 
-use super::{Directory, doubles::Admission};
+use super::{Directory, NodeFigures, doubles::Admission};
 
 /// How long a node's announcement may wait to be agreed on.
 const AGREEMENT: Duration = Duration::from_secs(5);
@@ -123,8 +123,12 @@ impl Coordinator for CoordinatorService {
                 ..Default::default()
             }));
         }
+        let figures = NodeFigures {
+            memory_bytes: announced.memory_bytes,
+            sent_bytes: announced.sent_bytes,
+        };
         self.directory
-            .node_announced(announced.node, announced.memory_bytes, announced.replicas);
+            .node_announced(announced.node, figures, announced.replicas);
         let http = Some(announced.http).filter(|http| !http.is_empty());
         self.register(announced.node, announced.grpc, http);
 

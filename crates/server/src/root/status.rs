@@ -83,6 +83,8 @@ pub struct NodeStatus {
     pub replicas: u64,
     /// Memory of its shards, in bytes.
     pub memory_bytes: u64,
+    /// Bytes of replicas' files that it has sent to other nodes since its start.
+    pub sent_bytes: u64,
     /// Whether it is being emptied.
     pub draining: bool,
 }
@@ -111,6 +113,8 @@ pub struct ShardStatus {
     pub replicas: Vec<u64>,
     /// Vectors stored.
     pub rows: u64,
+    /// Bytes of the files of one copy.
+    pub bytes: u64,
     /// What is wrong with its replicas.
     pub faults: Vec<String>,
     /// Why the last move of its replicas was given up, if it was.
@@ -130,16 +134,14 @@ impl Root {
                 leader: glance.leader,
                 replicas: shard.replicas.clone(),
                 rows: glance.rows,
+                bytes: glance.bytes,
                 faults: glance.faults,
                 move_failed: shard.failed.as_ref().map(|failed| failed.reason.clone()),
             }
         };
         let shards: Vec<ShardStatus> = map.shards.iter().map(shard_status).collect();
         let node_status = |(&id, node): (&u64, &vectra_cluster::placement::ShardNode)| {
-            let NodeGlance {
-                alive,
-                memory_bytes,
-            } = self.directory.node(id);
+            let NodeGlance { alive, figures } = self.directory.node(id);
             let led = shards
                 .iter()
                 .filter(|shard| shard.leader == Some(id))
@@ -155,7 +157,8 @@ impl Root {
                 alive,
                 leaders: led as u64,
                 replicas: held as u64,
-                memory_bytes,
+                memory_bytes: figures.memory_bytes,
+                sent_bytes: figures.sent_bytes,
                 draining: node.draining,
             }
         };
