@@ -88,6 +88,11 @@ cluster-kill-rounds rounds='50' seed='':
     {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed + ' ' } }}VECTRA_TEST_CLUSTER_ROUNDS={{ rounds }} \
         cargo test --package vectra-tests a_cluster_keeps_its_word_under_kill -- --nocapture
 
+# concurrent clients of a cluster under kill, sleep and partition, their histories checked: docs/testing.md
+linearizability rounds='50' seed='':
+    {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed + ' ' } }}VECTRA_TEST_LINEARIZABILITY_ROUNDS={{ rounds }} \
+        cargo test --package vectra-tests every_history_is_linearizable -- --nocapture
+
 # the image, with the images it starts from where they cannot be pulled
 image:
     deploy/base-images.sh

@@ -7,6 +7,8 @@
 //! - [`python`]: an interpreter for the published example
 //! - [`vectors`] made from a [`seed`], [`model`]: what has been acknowledged, so what must be
 //!   found, [`oracle`]: the right answer of a search, in float64
+//! - [`nemesis`]: what happens to a cluster, [`links`] among them, by a schedule;
+//!   [`linearizability`]: whether clients could tell
 //! - [`load`]: clients that never rest; [`placement`]: which node holds and leads what
 //! - [`wait`] and [`until`]: waiting without guessing; [`skip`]: skipping without hiding it
 
@@ -18,8 +20,13 @@ pub mod binary;
 pub mod compose;
 pub mod home;
 pub mod http;
+pub mod linearizability;
+#[cfg(target_os = "linux")]
+pub mod links;
 pub mod load;
 pub mod model;
+#[cfg(target_os = "linux")]
+pub mod nemesis;
 pub mod npy;
 pub mod oracle;
 pub mod placement;

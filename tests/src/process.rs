@@ -32,6 +32,7 @@ pub struct Vectra {
     settings: Vec<(String, String)>,
     http: SocketAddr,
     grpc: SocketAddr,
+    gate: Option<SocketAddr>,
     home: Home,
     slots: Option<PathBuf>,
     child: Option<Child>,
@@ -52,6 +53,7 @@ impl Vectra {
             settings: Vec::new(),
             http,
             grpc,
+            gate: None,
             home: home.clone(),
             slots: None,
             child: None,
@@ -69,6 +71,14 @@ impl Vectra {
         self.slots = Some(slots.to_owned());
         self.command.push("--data-slots".to_owned());
         self
+    }
+
+    /// Is reached by the other processes through a gate of these links, and by no other way.
+    #[cfg(target_os = "linux")]
+    pub fn reached_through(mut self, links: &crate::links::Links) -> Self {
+        let gate = links.gate_to(self.grpc);
+        self.gate = Some(gate);
+        self.flag("--advertise", &gate.to_string())
     }
 
     /// Adds a flag and its value.
@@ -103,9 +113,9 @@ impl Vectra {
         self.http
     }
 
-    /// Where it answers gRPC.
+    /// Where the other processes reach it.
     pub fn grpc(&self) -> SocketAddr {
-        self.grpc
+        self.gate.unwrap_or(self.grpc)
     }
 
     /// The URL of its HTTP API.

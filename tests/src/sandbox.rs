@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use crate::http::Api;
+#[cfg(target_os = "linux")]
+use crate::links::Links;
 use crate::process::{Home, Vectra};
 use crate::wait::eventually;
 
@@ -27,6 +29,30 @@ impl Sandbox {
     /// The same with configuration keys set in every process.
     #[track_caller]
     pub fn start_with(coordinators: usize, shards: usize, settings: &[(&str, &str)]) -> Self {
+        Self::start_each(coordinators, shards, settings, |process| process)
+    }
+
+    /// The same, with the processes reaching each other through these links.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn start_linked(
+        coordinators: usize,
+        shards: usize,
+        settings: &[(&str, &str)],
+        links: &Links,
+    ) -> Self {
+        Self::start_each(coordinators, shards, settings, |process| {
+            process.reached_through(links)
+        })
+    }
+
+    #[track_caller]
+    fn start_each(
+        coordinators: usize,
+        shards: usize,
+        settings: &[(&str, &str)],
+        prepare: impl Fn(Vectra) -> Vectra,
+    ) -> Self {
         let home = Home::fresh();
         let mut sandbox = Self {
             coordinators: Vec::new(),
@@ -37,7 +63,8 @@ impl Sandbox {
             let name = format!("coordinator-{number}");
             let coordinator = Vectra::role("coordinator", &name, &sandbox.home)
                 .set("nodes_at_start", &shards.max(1).to_string());
-            sandbox.coordinators.push(with_all(coordinator, settings));
+            let coordinator = prepare(with_all(coordinator, settings));
+            sandbox.coordinators.push(coordinator);
         }
         let peers: Vec<String> = sandbox
             .coordinators
@@ -52,7 +79,7 @@ impl Sandbox {
             .collect();
         for number in 1..=shards {
             let shard = sandbox.shard_node(number);
-            sandbox.shards.push(with_all(shard, settings));
+            sandbox.shards.push(prepare(with_all(shard, settings)));
         }
         sandbox.start_all();
         sandbox
