@@ -93,6 +93,10 @@ linearizability rounds='50' seed='':
     {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed + ' ' } }}VECTRA_TEST_LINEARIZABILITY_ROUNDS={{ rounds }} \
         cargo test --package vectra-tests every_history_is_linearizable -- --nocapture
 
+# three shard nodes become six and three again under load, as it is built for users: how long searches take
+scale-out:
+    cargo test --release --package vectra-tests three_nodes_become_six -- --nocapture
+
 # the image, with the images it starts from where they cannot be pulled
 image:
     deploy/base-images.sh

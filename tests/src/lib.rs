@@ -9,7 +9,8 @@
 //!   found, [`oracle`]: the right answer of a search, in float64
 //! - [`nemesis`]: what happens to a cluster, [`links`] among them, by a schedule;
 //!   [`linearizability`]: whether clients could tell
-//! - [`load`]: clients that never rest; [`placement`]: which node holds and leads what
+//! - [`load`]: clients that never rest; [`placement`]: which node holds and leads what; [`shares`]:
+//!   whether that is even, and what it cost
 //! - [`wait`] and [`until`]: waiting without guessing; [`skip`]: skipping without hiding it
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a harness fails by panicking
@@ -35,6 +36,7 @@ pub mod python;
 pub mod raw;
 pub mod sandbox;
 pub mod seed;
+pub mod shares;
 pub mod skip;
 pub mod until;
 pub mod vectors;

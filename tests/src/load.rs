@@ -1,6 +1,8 @@
 //! Clients that write and search all the time, and remember what they were told.
 
 use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -15,20 +17,55 @@ use crate::vectors::random_vectors;
 pub struct Toll {
     /// What was written.
     pub model: Model,
-    /// Searches that found neighbours.
-    pub searches: u64,
+    /// How long each search took that found neighbours.
+    pub searches: Vec<Duration>,
     /// Searches that failed, and why.
     pub failed_searches: Vec<String>,
     /// Writes that failed, and why.
     pub failed_writes: Vec<String>,
 }
 
+/// How hard a client writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Ids in one request, at the most.
+    pub ids: usize,
+    /// Between two requests.
+    pub pause: Duration,
+}
+
+impl Pace {
+    /// As hard as it can.
+    pub const HARD: Self = Self {
+        ids: 30,
+        pause: Duration::ZERO,
+    };
+    /// So little that it hardly adds to what is there.
+    pub const GENTLE: Self = Self {
+        ids: 4,
+        pause: Duration::from_millis(100),
+    };
+}
+
 /// Writes to ids of its own, `name/…`, until told to stop.
-pub fn write_until(end: &Until, api: &Api, name: &str, mut random: StdRng, toll: &Mutex<Toll>) {
+pub fn write_until(end: &Until, api: &Api, name: &str, random: StdRng, toll: &Mutex<Toll>) {
+    write_paced_until(end, api, name, random, toll, Pace::HARD);
+}
+
+/// The same at a pace.
+pub fn write_paced_until(
+    end: &Until,
+    api: &Api,
+    name: &str,
+    mut random: StdRng,
+    toll: &Mutex<Toll>,
+    pace: Pace,
+) {
     const IDS: usize = 400;
     let dimension = dimension_of(api);
     while !end.is_now() {
-        let count = random.random_range(1..30);
+        thread::sleep(pace.pause);
+        let count = random.random_range(1..pace.ids);
         let ids: Vec<String> = (0..count)
             .map(|_| format!("{name}/{}", random.random_range(0..IDS)))
             .collect();
@@ -60,10 +97,12 @@ pub fn search_until(end: &Until, api: &Api, mut random: StdRng, toll: &Mutex<Tol
     let dimension = dimension_of(api);
     while !end.is_now() {
         let query = random_vectors(&mut random, 1, dimension).remove(0);
+        let asked = Instant::now();
         let answer = api.try_search(&query, 5);
+        let took = asked.elapsed();
         let mut toll = toll.lock().unwrap();
         match answer {
-            Ok(answer) if answer.certified && answer.hits.len() == 5 => toll.searches += 1,
+            Ok(answer) if answer.certified && answer.hits.len() == 5 => toll.searches.push(took),
             Ok(answer) => toll.failed_searches.push(format!("{answer:?}")),
             Err(reason) => toll.failed_searches.push(reason),
         }

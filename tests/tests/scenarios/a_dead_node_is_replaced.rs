@@ -52,6 +52,6 @@ fn and_is_used_again_when_it_returns() {
         });
     });
     let mut toll = toll.into_inner().unwrap();
-    assert!(toll.searches > 0);
+    assert!(!toll.searches.is_empty());
     toll.model.settle(&api);
 }

@@ -41,6 +41,7 @@ mod search_equals_the_oracle;
 mod the_api_documents_itself;
 mod the_last_write_of_an_id_wins;
 mod the_published_examples_run_unchanged;
+mod three_nodes_become_six_and_three_again;
 #[cfg(target_os = "linux")]
 mod trouble_with_files_passes;
 mod unreachable_shards_are_named;
