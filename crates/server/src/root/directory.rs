@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn one_that_does_not_know_who_leads_does_not_make_a_leader_forgotten() {
         let directory = Directory::default();
-        directory.node_announced(1, 0, vec![report(4, 2, 1)]);
+        directory.node_announced(1, NodeFigures::default(), vec![report(4, 2, 1)]);
         directory.correct(4, 2, None);
         assert_eq!(directory.pick(4, &[2, 1], 0), Some(1));
         directory.correct(4, 1, None);
@@ -424,7 +424,7 @@ mod tests {
     fn where_any_may_answer_one_that_is_late_is_asked_after_the_others() {
         let directory = Directory::default();
         for node in 1..=3 {
-            directory.node_announced(node, 0, vec![report(4, 2, 1)]);
+            directory.node_announced(node, NodeFigures::default(), vec![report(4, 2, 1)]);
         }
         assert_eq!(directory.pick_any(&[2, 3, 1]), Some(2));
         directory.late(2);

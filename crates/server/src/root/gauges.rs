@@ -159,6 +159,7 @@ mod tests {
             leaders: 2,
             replicas: 6,
             memory_bytes: 1_000,
+            sent_bytes: 500,
             draining: !alive,
         };
         let status = ClusterStatus {

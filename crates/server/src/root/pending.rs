@@ -130,13 +130,14 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::root::NodeFigures;
 
     const LATE: Duration = Duration::from_millis(50);
 
     fn pending() -> (Pending, Directory, Instant) {
         let directory = Directory::default();
         for node in 1..=3 {
-            directory.node_announced(node, 0, Vec::new());
+            directory.node_announced(node, NodeFigures::default(), Vec::new());
         }
         let now = Instant::now();
         (Pending::new(7, vec![1, 2, 3], now), directory, now)
@@ -201,7 +202,7 @@ mod tests {
         assert!(!pending.is_hopeless(&directory), "not tried yet");
         (0..ROUNDS).for_each(|_| round(&mut pending));
         assert!(pending.is_hopeless(&directory));
-        directory.node_announced(2, 0, Vec::new());
+        directory.node_announced(2, NodeFigures::default(), Vec::new());
         assert!(!pending.is_hopeless(&directory));
     }
 }

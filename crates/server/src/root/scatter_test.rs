@@ -15,7 +15,7 @@ use super::latency::Latencies;
 use super::leaves::CallError;
 use super::patience::Patience;
 use super::scatter::{Known, Reply, Terms, scatter};
-use super::{Directory, RootError};
+use super::{Directory, NodeFigures, RootError};
 
 /// What a node does with a call, by the number of the call to it.
 type Behaviour = fn(usize) -> Deed;
@@ -52,7 +52,7 @@ impl Leaves {
     async fn ask(&self, consistency: Consistency, allow_partial: bool, time: Duration) -> Outcome {
         let directory = Directory::default();
         for node in self.nodes.keys() {
-            directory.node_announced(*node, 0, Vec::new());
+            directory.node_announced(*node, NodeFigures::default(), Vec::new());
         }
         let mut map = PlacementMap::default();
         for (shard, replicas) in (1..).zip(&self.replicas) {
