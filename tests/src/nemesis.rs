@@ -13,8 +13,8 @@ use crate::links::Links;
 use crate::process::Vectra;
 use crate::sandbox::Sandbox;
 
-/// The longest that a fault lasts: twice as long as an election may take.
-const LONGEST: u64 = 4_000;
+/// The longest that a fault lasts: long enough for an election, and for what follows it.
+const LONGEST: u64 = 6_000;
 /// The last moment at which a fault begins.
 const LATEST: u64 = 2_500;
 
@@ -44,6 +44,8 @@ pub enum Fault {
     Mute(Member),
     /// Nothing passes between it and the others of its kind.
     CutOffFromPeers(Member),
+    /// Nothing passes between these two and the rest.
+    Split(Member, Member),
     /// Nothing passes between these two.
     Part(Member, Member),
 }
@@ -86,13 +88,18 @@ fn any_fault(random: &mut StdRng, coordinators: usize, shards: usize) -> Fault {
     };
     let victim = member(random);
     match random.random_range(0..20) {
-        0..4 => Fault::Kill(victim),
-        4 => Fault::KillEveryShard,
-        5..9 => Fault::Freeze(victim),
-        9..12 => Fault::Isolate(victim),
-        12..14 => Fault::Deafen(victim),
-        14..16 => Fault::Mute(victim),
-        16..18 => Fault::CutOffFromPeers(victim),
+        0..3 => Fault::Kill(victim),
+        3..5 => Fault::KillEveryShard,
+        5..8 => Fault::Freeze(victim),
+        8..10 => Fault::Isolate(victim),
+        10..12 => Fault::Deafen(victim),
+        12..14 => Fault::Mute(victim),
+        // Where a leader goes on believing that it leads, and is asked.
+        14..16 => Fault::CutOffFromPeers(victim),
+        16..19 => Fault::Split(
+            Member::Coordinator(random.random_range(0..coordinators)),
+            Member::Shard(random.random_range(0..shards)),
+        ),
         _ => loop {
             let other = member(random);
             if other != victim {
@@ -219,6 +226,15 @@ fn directions(cluster: &Sandbox, fault: Fault) -> Vec<(SocketAddr, SocketAddr)> 
                 .flat_map(|peer| [(peer, victim), (victim, peer)])
                 .collect()
         }
+        Fault::Split(one, other) => {
+            let side = [gate(one), gate(other)];
+            let rest = all.map(Vectra::grpc).filter(|gate| !side.contains(gate));
+            rest.flat_map(|far| {
+                side.into_iter()
+                    .flat_map(move |near| [(near, far), (far, near)])
+            })
+            .collect()
+        }
         Fault::Part(one, other) => {
             let (one, other) = (gate(one), gate(other));
             vec![(one, other), (other, one)]
@@ -253,6 +269,7 @@ impl fmt::Display for Fault {
             Self::Deafen(victim) => write!(to, "deafen {victim}"),
             Self::Mute(victim) => write!(to, "mute {victim}"),
             Self::CutOffFromPeers(victim) => write!(to, "cut {victim} off from its peers"),
+            Self::Split(one, other) => write!(to, "split {one} and {other} from the rest"),
             Self::Part(one, other) => write!(to, "part {one} and {other}"),
         }
     }

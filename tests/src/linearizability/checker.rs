@@ -124,29 +124,58 @@ fn as_of(moment: u64, operations: &[Operation]) -> Vec<Operation> {
     operations.iter().filter_map(known).collect()
 }
 
-/// Leaves out what was seen, and then what was written and not seen, as long as no order explains
-/// the rest.
-fn without_the_irrelevant(mut operations: Vec<Operation>) -> Vec<Operation> {
-    for writes in [false, true] {
-        for place in (0..operations.len()).rev() {
-            let may_go = match operations[place].what {
-                What::See(_) => !writes,
-                What::Write(value) => {
-                    let mentions = |what: &What| match what {
-                        What::See(Sight::OneOf(values)) => values.contains(&value),
-                        What::See(Sight::Not(other)) => *other == value,
-                        _ => false,
-                    };
-                    writes && !operations.iter().any(|other| mentions(&other.what))
-                }
-                What::Delete { .. } => false,
+/// Leaves out what was seen, and then what was done and concerns nothing that is left, as long as no
+/// order explains the rest.
+fn without_the_irrelevant(operations: Vec<Operation>) -> Vec<Operation> {
+    let less_seen = reduced(operations, |_, operation| match &operation.what {
+        What::See(_) => Some(None),
+        What::Delete { existed: Some(_) } => Some(Some(What::Delete { existed: None })),
+        _ => None,
+    });
+    let less_written = reduced(less_seen, |others, operation| match operation.what {
+        What::Write(value) => {
+            let needs_it = |what: &What| match what {
+                What::See(Sight::OneOf(values)) => values.contains(&value),
+                What::See(Sight::Not(_))
+                | What::Delete {
+                    existed: Some(true),
+                } => true,
+                _ => false,
             };
-            if may_go {
-                let left_out = operations.remove(place);
-                if is_linearizable(&operations) {
-                    operations.insert(place, left_out);
-                }
-            }
+            (!others.iter().any(|other| needs_it(&other.what))).then_some(None)
+        }
+        _ => None,
+    });
+    reduced(less_written, |others, operation| match operation.what {
+        What::Delete { existed: None } => {
+            let needs_it = |what: &What| {
+                let is_empty = What::Delete {
+                    existed: Some(false),
+                };
+                *what == is_empty || matches!(what, What::See(Sight::Nothing | Sight::Not(_)))
+            };
+            (!others.iter().any(|other| needs_it(&other.what))).then_some(None)
+        }
+        _ => None,
+    })
+}
+
+/// Replaces operations by less, or by nothing, as proposed, where no order explains what is left.
+fn reduced(
+    mut operations: Vec<Operation>,
+    propose: impl Fn(&[Operation], &Operation) -> Option<Option<What>>,
+) -> Vec<Operation> {
+    for place in (0..operations.len()).rev() {
+        let Some(less) = propose(&operations, &operations[place]) else {
+            continue;
+        };
+        let mut fewer = operations.clone();
+        match less {
+            Some(what) => fewer[place].what = what,
+            None => drop(fewer.remove(place)),
+        }
+        if !is_linearizable(&fewer) {
+            operations = fewer;
         }
     }
     operations

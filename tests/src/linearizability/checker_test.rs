@@ -180,6 +180,21 @@ fn what_does_not_matter_is_left_out_of_what_is_shown() {
 }
 
 #[test]
+fn what_explains_a_delete_that_found_something_is_shown() {
+    let undone = [
+        write(1, 2, 0),
+        delete(3, 4, true),
+        write(5, 6, 1),
+        delete(7, 8, true),
+        delete(9, 10, true),
+    ];
+    let mut shown = undone.clone();
+    shown[1].what = What::Delete { existed: None };
+    shown[3].what = What::Delete { existed: None };
+    assert_eq!(caught(&undone), shown);
+}
+
+#[test]
 fn many_operations_without_an_outcome_are_looked_through() {
     let mut history = vec![write(1, 2, 0)];
     for number in 0..2 {

@@ -24,8 +24,10 @@ const ALL: usize = 10_000;
 pub struct Client<'a> {
     /// What it is called.
     pub name: String,
-    /// The coordinators that it asks, any of them at any time.
+    /// The coordinators that it asks.
     pub apis: &'a [Api],
+    /// The one that it asks mostly, so that not all clients wait for one that is out of reach.
+    pub favourite: usize,
     /// Its registers, shared with other clients.
     pub board: &'a Board,
     /// Shared with them as well.
@@ -39,12 +41,15 @@ impl Client<'_> {
     pub fn run_until(mut self, end: &Until) {
         while !end.is_now() {
             let place = self.random.random_range(0..self.board.places());
-            let asked = self.random.random_range(0..self.apis.len());
+            let asked = match self.random.random_range(0..4 * self.apis.len()) {
+                asked if asked < self.apis.len() => asked,
+                _ => self.favourite,
+            };
             let register = self.board.register(place);
             let is_answered = match self.random.random_range(0..100) {
-                0..30 => self.write(&register, asked),
-                30..42 => self.delete(&register, asked),
-                42..70 => self.fetch(&register, asked),
+                0..28 => self.write(&register, asked),
+                28..38 => self.delete(&register, asked),
+                38..72 => self.fetch(&register, asked),
                 _ => self.search(&register, asked),
             };
             if !is_answered {

@@ -19,7 +19,7 @@ use vectra_tests::seed::{rounds, seed};
 use vectra_tests::until::Until;
 use vectra_tests::vectors::{numbered, random_vectors, seeded};
 
-const CLIENTS: usize = 5;
+const CLIENTS: usize = 6;
 /// Few, so that the clients meet.
 const REGISTERS: usize = 4;
 
@@ -29,7 +29,7 @@ const SETTINGS: [(&str, &str); 4] = [
     ("shards", "3"),
     ("seal_bytes", "4KiB"),
     ("seal_after", "1s"),
-    ("http.timeout", "3s"),
+    ("http.timeout", "1s"),
 ];
 
 #[test]
@@ -56,6 +56,7 @@ fn under_kill_sleep_and_partition() {
                 let client = Client {
                     name: format!("client-{number}"),
                     apis: &apis,
+                    favourite: number % apis.len(),
                     board: &board,
                     clock: &clock,
                     random: seeded(random.random()),
