@@ -188,10 +188,9 @@ fn what_explains_a_delete_that_found_something_is_shown() {
         delete(7, 8, true),
         delete(9, 10, true),
     ];
-    let mut shown = undone.clone();
-    shown[1].what = What::Delete { existed: None };
-    shown[3].what = What::Delete { existed: None };
-    assert_eq!(caught(&undone), shown);
+    let [first, _, second, mut before, found] = undone.clone();
+    before.what = What::Delete { existed: None };
+    assert_eq!(caught(&undone), [first, second, before, found]);
 }
 
 #[test]
