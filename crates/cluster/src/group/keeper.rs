@@ -221,6 +221,7 @@ impl Keeper {
         let shard = self.shard.clone();
         let name = self.name.clone();
         let progress = self.progress.clone();
+        let unfinished = progress.unfinished().clone();
         tokio::spawn(async move {
             let step_by_step = move || {
                 while !progress.is_stopping() {
@@ -231,7 +232,8 @@ impl Keeper {
                 }
                 Ok(())
             };
-            let compacted = run_in_background("compact", step_by_step).await.flatten();
+            let compacted = run_in_background("compact", &unfinished, step_by_step).await;
+            let compacted = compacted.flatten();
             if let Err(error) = compacted {
                 tracing::warn!(shard = name, %error, "segments could not be compacted");
             }

@@ -154,6 +154,8 @@ impl ShardGroup {
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(%error, "a shard's group did not stop in order");
         }
+        // A step of compaction takes a second or two; whoever opens the shard again must not meet it.
+        self.inner.progress.unfinished().ended().await;
         if let Err(error) = self.inner.log.flush().await {
             tracing::warn!(%error, "a shard's log was not flushed");
         }

@@ -16,7 +16,7 @@ use vectra_store::{Frozen, Shard, StoreError};
 
 use super::{Applied, ShardConfig, ShardOutcome, ShardSnapshot};
 use crate::NodeId;
-use crate::background::run_in_background;
+use crate::background::{Unfinished, run_in_background};
 
 /// Entries that a checkpoint covers stay in the log for followers that lag a little, unless they
 /// are more than this many bytes or entries.
@@ -43,6 +43,8 @@ pub(crate) struct Progress {
     sealing: AtomicBool,
     /// Whether the group has been asked to stop.
     stopping: AtomicBool,
+    /// Sealing and compaction.
+    unfinished: Unfinished,
     /// Counts the checkpoints written.
     checkpoints: AtomicU64,
     /// Whether a checkpoint was begun since the last one was asked for.
@@ -106,6 +108,11 @@ impl Progress {
     /// Nothing long is to be begun any more.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Work in the background that holds the shard.
+    pub(crate) fn unfinished(&self) -> &Unfinished {
+        &self.unfinished
     }
 
     /// Whether the group has been asked to stop.
@@ -183,6 +190,7 @@ impl ShardMachine {
             applying: Mutex::new(()),
             sealing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            unfinished: Unfinished::default(),
             checkpoints: AtomicU64::new(0),
             begun: AtomicBool::new(false),
             trouble: Mutex::new(None),
@@ -414,7 +422,8 @@ impl RaftSnapshotBuilder<ShardConfig> for Checkpoint {
         let frozen = self.frozen.take();
         let shard = self.machine.shard.clone();
         let progress = self.machine.progress.clone();
-        let sealed = run_in_background("seal", move || match frozen {
+        let unfinished = progress.unfinished().clone();
+        let sealed = run_in_background("seal", &unfinished, move || match frozen {
             Some(Ok(frozen)) => match shard.seal(frozen) {
                 // A snapshot was installed meanwhile: it is the later checkpoint.
                 Ok(()) | Err(StoreError::Overtaken) => {
