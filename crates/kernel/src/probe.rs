@@ -127,7 +127,7 @@ fn closest_leaves(
         kernel.score(&means, &words[number], 0..means.blocks(), 1, &mut sums);
         // One leaf more than fills the wish, as the last of the segment may be short.
         let wanted = (rows.div_ceil(leaves.rows) + 1).min(count);
-        for leaf in highest(sums.iter().flatten().take(count), wanted) {
+        for leaf in highest(&sums.as_flattened()[..count], wanted) {
             let sum = sums[leaf / BLOCK_ROWS][leaf % BLOCK_ROWS];
             let begin = leaf * leaves.rows;
             let rows = begin..frame.rows.min(begin + leaves.rows);
@@ -190,13 +190,17 @@ impl Likeliest {
 
 /// The places of the highest of some numbers, highest first: a few, so that one pass with few changes
 /// finds them.
-fn highest<'a>(numbers: impl Iterator<Item = &'a i32>, wanted: usize) -> Vec<usize> {
+fn highest(numbers: &[i32], wanted: usize) -> Vec<usize> {
     let mut best: Vec<(i32, usize)> = Vec::with_capacity(wanted + 1);
-    for (place, &number) in numbers.enumerate() {
-        if best.len() < wanted || best.last().is_some_and(|last| number > last.0) {
+    let mut lowest = i32::MIN;
+    for (place, &number) in numbers.iter().enumerate() {
+        if number > lowest || best.len() < wanted {
             let at = best.partition_point(|&(better, _)| better >= number);
             best.insert(at, (number, place));
             best.truncate(wanted);
+            if best.len() == wanted {
+                lowest = best.last().map_or(i32::MAX, |last| last.0);
+            }
         }
     }
     best.into_iter().map(|(_, place)| place).collect()

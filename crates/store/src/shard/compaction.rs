@@ -141,8 +141,12 @@ impl Size {
     }
 }
 
+/// A segment is written again once those behind it have this share of its rows: often enough that a shard has
+/// few segments, each of which costs every search, and seldom enough that writing them costs little.
+const SHARE: u64 = 8;
+
 /// The neighbours to write as one. From the newest backwards: those that leave no segment with
-/// less than twice the rows of the next, as long as one segment can hold them, so that each row is
+/// less than [`SHARE`] times the rows of the next, as long as one segment can hold them, so that each row is
 /// written again a logarithmic number of times. Where that asks for nothing, one mostly dead, if one
 /// segment can hold what is live of it.
 fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
@@ -154,7 +158,7 @@ fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
         } = sizes[end - 1];
         let mut start = end - 1;
         while let Some(before) = start.checked_sub(1).map(|before| sizes[before]) {
-            let is_balanced = before.live / 2 >= live;
+            let is_balanced = before.live / SHARE >= live;
             live += before.live;
             id_bytes += before.id_bytes;
             if is_balanced || live > most_rows || id_bytes > MOST_ID_BYTES {
@@ -200,7 +204,8 @@ mod tests {
     #[test]
     fn a_small_segment_waits_for_more_before_a_large_one_is_written_again() {
         assert_eq!(chosen(&[100, 10], 1_000), None);
-        assert_eq!(chosen(&[100, 10, 10], 1_000), Some(1..3));
+        assert_eq!(chosen(&[200, 10, 10], 1_000), Some(1..3));
+        assert_eq!(chosen(&[100, 10, 10], 1_000), Some(0..3));
     }
 
     #[test]
