@@ -1,7 +1,7 @@
 //! The network between the processes of a cluster, which can be cut: one way, or both.
 //!
 //! Each process is reached through a *gate*, an address of its own that it advertises instead of the
-//! one it listens at. A gate looks up whose process dialled it ([`dialler`]), so it knows both ends
+//! one it listens at. A gate looks up whose process dialled it (`dialler`), so it knows both ends
 //! of every connection, and passes bytes on. While a direction is cut its bytes are held, the end of
 //! a connection like any other byte, and what was held arrives once it is healed: as TCP does it
 //! when packets are lost for a while, so a request may arrive long after its sender gave up. Nobody
