@@ -219,7 +219,11 @@ fn an_import_outlives_a_restart_of_the_server() {
     server.kill();
     server.restart();
     import.join().expect("the import succeeds");
-    assert_eq!(server.api().items(), 40_000);
+    // A server counts a shard's vectors once it has opened the shard.
+    vectra_tests::wait::eventually("all vectors are counted", || match server.api().items() {
+        40_000 => Ok(()),
+        items => Err(format!("{items} are")),
+    });
 }
 
 /// Real descriptors, where they have been put beside the repository.
