@@ -93,15 +93,13 @@ impl Keeper {
             let is_compacting = compaction
                 .as_ref()
                 .is_some_and(|running| !running.is_finished());
-            let checkpoints = Some(self.progress.checkpoints());
-            if compacted_at != checkpoints && !is_compacting && self.compaction_is_due() {
-                let is_start = compacted_at.is_none();
-                let most_bytes = if is_start {
-                    COMPACTED_AT_START
-                } else {
-                    u64::MAX
+            let checkpoints = self.progress.checkpoints();
+            if compacted_at != Some(checkpoints) && !is_compacting && self.compaction_is_due() {
+                let most_bytes = match checkpoints {
+                    0 => COMPACTED_AT_START,
+                    _ => u64::MAX,
                 };
-                compacted_at = checkpoints;
+                compacted_at = Some(checkpoints);
                 compaction = Some(self.compact(most_bytes));
             }
 
