@@ -15,8 +15,8 @@ const WIDTHS: [usize; 5] = [1, 4, 8, 16, PACK_QUERIES];
 /// within half of it, and tails of 2, a threshold stays within 32 bits.
 const FARTHEST: f64 = (1u32 << 29) as f64;
 
-/// Who asks for the lines of the second stage, so that they are there when pairs come to it: most of the time
-/// of a scan that waits for them would go by there.
+/// Who asks for the lines of the second stage, so that they are there when pairs come to it: waiting for
+/// lines took a quarter of a scan's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fetches {
     /// Few queries are aboard: each pair a little before its turn, as most blocks are never wanted.
