@@ -99,9 +99,7 @@ impl Client {
     /// # Errors
     /// As [`Client::ingest`].
     pub async fn ingest_prepared(&self, body: &IngestBody) -> Result<u64, ClientError> {
-        let mut url = self.address(&["ingest"])?;
-        url.query_pairs_mut()
-            .append_pair("dimension", &body.dimension.to_string());
+        let url = self.address(&["ingest"])?;
         let sent = Some((body.content_type(), body.bytes.clone()));
         let answer = self.send(Method::POST, url.clone(), sent).await;
         let answer = answer.map_err(|error| match error {

@@ -1,19 +1,19 @@
-//! The body of `POST /ingest`: a form of raw float32 vectors and their ids.
+//! The body of `POST /ingest`: a form of vectors and their ids.
 
 use bytes::Bytes;
+use half::f16;
 
 use crate::ClientError;
 use crate::body::{not_finite, write_ids};
-
-/// Bytes of a value.
-const VALUE_BYTES: usize = size_of::<f32>();
+use crate::files::{Element, npy_header};
 
 /// An ingest ready to be sent. Clones share the bytes, so that a retry need not make them again.
 ///
-/// A form of two parts: `ids`, a JSON array, and `vectors`, rows of little-endian float32.
+/// A form of two parts: `ids`, a JSON array, and `vectors`, a `.npy` file of the narrowest type that has each
+/// value to the bit: many vectors were uint8 or float16 before they were float32, and a quarter of the bytes
+/// is a quarter of the way for both ends.
 #[derive(Debug, Clone)]
 pub struct IngestBody {
-    pub(crate) dimension: usize,
     pub(crate) boundary: String,
     pub(crate) bytes: Bytes,
 }
@@ -42,16 +42,17 @@ impl IngestBody {
 
         // 128 random bits: no ids or vectors hold them by chance.
         let boundary = format!("{:032x}", rand::random::<u128>());
+        let element = narrowest(vectors);
         let id_bytes: usize = ids.iter().map(|id| id.len() + 4).sum();
-        let mut body = Vec::with_capacity(id_bytes + vectors.len() * VALUE_BYTES + 512);
+        let mut body = Vec::with_capacity(id_bytes + vectors.len() * element.size() + 1024);
         begin_part(&mut body, &boundary, "ids", "application/json");
         write_ids(&mut body, ids);
         body.extend_from_slice(b"\r\n");
-        begin_part(&mut body, &boundary, "vectors", "application/octet-stream");
-        write_floats(&mut body, vectors);
+        begin_part(&mut body, &boundary, "vectors", "application/x-npy");
+        body.extend_from_slice(&npy_header(element, ids.len(), dimension));
+        write_values(&mut body, element, vectors);
         body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
         Ok(Self {
-            dimension,
             boundary,
             bytes: Bytes::from(body),
         })
@@ -71,13 +72,39 @@ fn begin_part(body: &mut Vec<u8>, boundary: &str, name: &str, media_type: &str) 
     body.extend_from_slice(head.as_bytes());
 }
 
-/// Appends the values, little-endian: a plain copy on most machines.
-fn write_floats(body: &mut Vec<u8>, values: &[f32]) {
+/// The type of the fewest bytes that holds each of the values, to the bit.
+fn narrowest(values: &[f32]) -> Element {
+    if all_are(values, |value| f32::from(value as u8)) {
+        Element::U8
+    } else if all_are(values, |value| f16::from_f32(value).to_f32()) {
+        Element::F16
+    } else {
+        Element::F32
+    }
+}
+
+/// Whether each value is what remains of it. Some are looked at side by side, without a branch a value.
+fn all_are(values: &[f32], narrow: impl Fn(f32) -> f32) -> bool {
+    let is = |value: f32| value.to_bits() == narrow(value).to_bits();
+    let mut some = values.chunks(64);
+    some.all(|some| some.iter().fold(true, |all, &value| all & is(value)))
+}
+
+/// Appends values that this type holds, little-endian.
+fn write_values(body: &mut Vec<u8>, element: Element, values: &[f32]) {
+    match element {
+        Element::U8 => body.extend(values.iter().map(|&value| value as u8)),
+        Element::F16 => write(body, values, |value| f16::from_f32(value).to_le_bytes()),
+        _ => write(body, values, f32::to_le_bytes),
+    }
+}
+
+fn write<const BYTES: usize>(body: &mut Vec<u8>, values: &[f32], encode: fn(f32) -> [u8; BYTES]) {
     let start = body.len();
-    body.resize(start + values.len() * VALUE_BYTES, 0);
-    let (written, _) = body[start..].as_chunks_mut::<VALUE_BYTES>();
-    for (bytes, value) in written.iter_mut().zip(values) {
-        *bytes = value.to_le_bytes();
+    body.resize(start + values.len() * BYTES, 0);
+    let (written, _) = body[start..].as_chunks_mut::<BYTES>();
+    for (bytes, &value) in written.iter_mut().zip(values) {
+        *bytes = encode(value);
     }
 }
 
@@ -86,23 +113,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ingest_body_is_a_form_of_ids_and_raw_values() {
+    fn an_ingest_body_is_a_form_of_ids_and_an_array() {
         let ids = ["item_1".to_owned(), "line\nbreak".to_owned()];
-        let body = IngestBody::new(&ids, 1, &[1.0, -0.0]).unwrap();
+        let body = IngestBody::new(&ids, 1, &[1.5e-20, -0.0]).unwrap();
         let boundary = &body.boundary;
         let mut expected = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"ids\"\r\n\
              Content-Type: application/json\r\n\r\n[\"item_1\",\"line\\u000abreak\"]\r\n\
              --{boundary}\r\nContent-Disposition: form-data; name=\"vectors\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\n"
+             Content-Type: application/x-npy\r\n\r\n"
         )
         .into_bytes();
-        expected.extend([0, 0, 0x80, 0x3f, 0, 0, 0, 0x80]);
+        expected.extend(npy_header(Element::F32, 2, 1));
+        expected.extend(1.5e-20f32.to_le_bytes());
+        expected.extend([0, 0, 0, 0x80]);
         expected.extend(format!("\r\n--{boundary}--\r\n").bytes());
         assert_eq!(body.bytes, expected);
         assert_eq!(boundary.len(), 32);
-        let other = IngestBody::new(&ids, 1, &[1.0, -0.0]).unwrap();
+        let other = IngestBody::new(&ids, 1, &[1.5e-20, -0.0]).unwrap();
         assert_ne!(*boundary, other.boundary);
+    }
+
+    #[test]
+    fn values_travel_in_the_narrowest_type_that_has_them_to_the_bit() {
+        let cases: [(&[f32], Element); 8] = [
+            (&[0.0, 1.0, 255.0], Element::U8),
+            (&[0.0, 256.0], Element::F16),
+            (&[0.0, -1.0], Element::F16),
+            // Zero with a sign is not the zero of a byte.
+            (&[3.0, -0.0], Element::F16),
+            (
+                &[0.5, f16::MIN_POSITIVE_SUBNORMAL.to_f32(), 65504.0],
+                Element::F16,
+            ),
+            (&[0.5, 65536.0], Element::F32),
+            (&[0.1], Element::F32),
+            (&[f32::MIN_POSITIVE, f32::MAX], Element::F32),
+        ];
+        for (values, element) in cases {
+            assert_eq!(narrowest(values), element, "{values:?}");
+            let mut bytes = Vec::new();
+            write_values(&mut bytes, element, values);
+            let mut read = Vec::new();
+            element.append_floats(&bytes, &mut read);
+            let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&read), bits(values));
+        }
     }
 
     #[test]

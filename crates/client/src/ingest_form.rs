@@ -1,12 +1,15 @@
 //! For tests: the form of an ingest, read as a server would.
 
+use std::io::Read;
+
 use axum::body::to_bytes;
 use axum::extract::Request;
 
+use crate::files::NpyHeader;
+
 /// The ids and the vectors of a request of `POST /ingest`.
 pub(crate) async fn read_ingest(request: Request) -> (Vec<String>, Vec<Vec<f32>>) {
-    let query = request.uri().query().unwrap().to_owned();
-    let dimension: usize = query.strip_prefix("dimension=").unwrap().parse().unwrap();
+    assert_eq!(request.uri().query(), None);
     let content_type = request.headers()["content-type"].to_str().unwrap();
     let boundary = content_type
         .strip_prefix("multipart/form-data; boundary=")
@@ -22,14 +25,21 @@ pub(crate) async fn read_ingest(request: Request) -> (Vec<String>, Vec<Vec<f32>>
         &body[..cut],
         "name=\"ids\"\r\nContent-Type: application/json",
     );
-    let vectors = content_of(&body[cut + between.len()..], "name=\"vectors\"");
-    let values: Vec<f32> = vectors
-        .chunks(4)
-        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
-        .collect();
+    let mut vectors = content_of(
+        &body[cut + between.len()..],
+        "name=\"vectors\"\r\nContent-Type: application/x-npy",
+    );
+    let header = NpyHeader::read(
+        |buffer, _| vectors.read_exact(buffer),
+        |byte, reason| panic!("byte {byte}: {reason}"),
+    );
+    let header = header.unwrap();
+    assert_eq!(header.data_bytes(), Some(vectors.len() as u64));
+    let mut values = Vec::new();
+    header.element.append_floats(vectors, &mut values);
     (
         serde_json::from_slice(ids).unwrap(),
-        values.chunks(dimension).map(<[f32]>::to_vec).collect(),
+        values.chunks(header.columns).map(<[f32]>::to_vec).collect(),
     )
 }
 

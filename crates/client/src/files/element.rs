@@ -36,6 +36,19 @@ impl Element {
         })
     }
 
+    /// Its NumPy type descriptor.
+    pub(super) fn descriptor(self) -> &'static str {
+        match self {
+            Self::F16 => "<f2",
+            Self::F32 => "<f4",
+            Self::F64 => "<f8",
+            Self::U8 => "|u1",
+            Self::I8 => "|i1",
+            Self::I32 => "<i4",
+            Self::I64 => "<i8",
+        }
+    }
+
     /// Whether vectors may be made of it; row numbers are made of the others.
     #[must_use]
     pub fn is_vector_value(self) -> bool {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub use element::Element;
 pub use jsonl::parse_object;
 pub use neighbours::Neighbours;
-pub use npy::{NPY_MAGIC, NpyHeader};
+pub use npy::{NPY_MAGIC, NpyHeader, npy_header};
 
 use crate::{ClientError, Place};
 

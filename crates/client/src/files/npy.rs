@@ -84,6 +84,28 @@ impl NpyHeader {
     }
 }
 
+/// What stands before the values of such an array, as NumPy writes it (version 1.0): so long that they begin at
+/// a multiple of 64 bytes.
+#[must_use]
+pub fn npy_header(element: Element, rows: usize, columns: usize) -> Vec<u8> {
+    const ALIGNED: usize = 64;
+    let descriptor = element.descriptor();
+    let mut dictionary = format!(
+        "{{'descr': '{descriptor}', 'fortran_order': False, 'shape': ({rows}, {columns}), }}"
+    );
+    let before = NPY_MAGIC.len() + 4;
+    // Ends with a line break.
+    let length = (before + dictionary.len() + 1).next_multiple_of(ALIGNED) - before;
+    dictionary.extend(std::iter::repeat_n(' ', length - 1 - dictionary.len()));
+    dictionary.push('\n');
+    let mut header = NPY_MAGIC.to_vec();
+    header.extend([1, 0]);
+    // Two numbers make it a hundred bytes or two.
+    header.extend((length as u16).to_le_bytes());
+    header.extend(dictionary.bytes());
+    header
+}
+
 /// A two-dimensional array in C order, opened and checked against the file's length.
 #[derive(Debug)]
 pub(super) struct NpyArray {
