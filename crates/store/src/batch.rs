@@ -52,6 +52,27 @@ impl WriteBatch {
         }
     }
 
+    /// Reads back what [`WriteBatch::encode`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadBatch`] if that cannot be what it wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        let owned = |ids: &[ArchivedString]| ids.iter().map(|id| id.as_str().to_owned()).collect();
+        Ok(match EncodedBatch::new(bytes)?.access()? {
+            ArchivedWriteBatch::Upsert {
+                ids,
+                dimension,
+                vectors,
+            } => Self::Upsert {
+                ids: owned(ids),
+                dimension: dimension.to_native(),
+                vectors: vectors.iter().map(|value| value.to_native()).collect(),
+            },
+            ArchivedWriteBatch::Delete { ids } => Self::Delete { ids: owned(ids) },
+        })
+    }
+
     /// About how many bytes the archive takes, rather too many than too few.
     fn archived_len(&self) -> usize {
         let (ids, values) = match self {
@@ -106,14 +127,19 @@ impl<'a> EncodedBatch<'a> {
         Ok(Self { archive })
     }
 
-    /// The batch, found to be of this dimension, with sound ids and finite values.
-    pub(crate) fn check(&self, dimension: usize) -> Result<&ArchivedWriteBatch, StoreError> {
+    /// The batch as its archive has it.
+    fn access(&self) -> Result<&ArchivedWriteBatch, StoreError> {
         let bytes = match &self.archive {
             AlignedArchive::InPlace(bytes) => bytes,
             AlignedArchive::Copied(bytes) => bytes.as_slice(),
         };
-        let batch = rkyv::access::<ArchivedWriteBatch, rancor::Error>(bytes)
-            .map_err(|error| bad_batch(format!("its archive is not valid: {error}")))?;
+        rkyv::access::<ArchivedWriteBatch, rancor::Error>(bytes)
+            .map_err(|error| bad_batch(format!("its archive is not valid: {error}")))
+    }
+
+    /// The batch, found to be of this dimension, with sound ids and finite values.
+    pub(crate) fn check(&self, dimension: usize) -> Result<&ArchivedWriteBatch, StoreError> {
+        let batch = self.access()?;
         match batch {
             ArchivedWriteBatch::Upsert {
                 ids,

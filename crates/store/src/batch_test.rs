@@ -86,3 +86,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_batch_is_decoded_as_it_was_encoded() {
+    let delete = WriteBatch::Delete {
+        ids: vec!["a".to_owned(), "b".to_owned()],
+    };
+    for batch in [upsert(&["a", "b"], 2, &[1.0, -0.0, 1e-45, 3e38]), delete] {
+        let encoded = batch.encode();
+        assert_eq!(WriteBatch::decode(&encoded).unwrap(), batch);
+        let shorter = &encoded[..encoded.len() - 8];
+        assert!(WriteBatch::decode(shorter).is_err());
+    }
+}

@@ -180,6 +180,30 @@ impl Directory {
         Ok(())
     }
 
+    /// Gives the files of another directory's segment a name here as well; copies them where the
+    /// file system cannot do that. [`Self::sync`] makes the names durable.
+    pub(crate) fn link_segment(
+        &self,
+        from: &Self,
+        number_there: u64,
+        number: u64,
+    ) -> Result<(), StoreError> {
+        for kind in FileKind::ALL {
+            let source = from.path_of(FileName {
+                number: number_there,
+                kind,
+            });
+            let target = self.path_of(FileName { number, kind });
+            if fs::hard_link(&source, &target).is_err() {
+                fs::copy(&source, &target).or_while("copy a segment to", &target)?;
+                let copy = File::open(&target).or_while("open", &target)?;
+                copy.sync_all().or_while("sync", &target)?;
+            }
+            self.observer.step("segment linked");
+        }
+        Ok(())
+    }
+
     fn names(&self) -> Result<Vec<String>, StoreError> {
         let entries = fs::read_dir(&self.path).or_while("list", &self.path)?;
         let mut names = Vec::new();
@@ -199,6 +223,21 @@ fn remove_if_there(path: &Path, remove: impl Fn(&Path) -> std::io::Result<()>) {
         }
         _ => {}
     }
+}
+
+/// Removes a directory and everything in it, if it is there.
+pub(crate) fn remove_directory(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).or_while("remove", path),
+        _ => Ok(()),
+    }
+}
+
+/// Gives a directory another name beside it, durable when it returns.
+pub(crate) fn rename_durably(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).or_while("rename", from)?;
+    let above = to.parent().filter(|above| !above.as_os_str().is_empty());
+    sync_directory(above.unwrap_or(Path::new(".")))
 }
 
 /// Makes a directory and those above it, each name durable.

@@ -56,6 +56,12 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A batch with an id that the shard's owner does not admit. Nothing was changed.
+    #[error("the id {id:?} does not belong to this shard")]
+    NotAdmitted {
+        /// The id.
+        id: String,
+    },
     /// A snapshot that cannot be received. Nothing was changed.
     #[error("the snapshot cannot be received: {detail}")]
     BadSnapshot {

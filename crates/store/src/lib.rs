@@ -33,7 +33,7 @@ pub use ids::MAX_ID_BYTES;
 pub use options::{StepObserver, StoreOptions};
 pub use part::Part;
 pub use receiver::{ReceivedSnapshot, SnapshotReceiver};
-pub use shard::{Applied, Frozen, Shard};
+pub use shard::{Applied, Division, Frozen, Shard};
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use view::ShardView;
 

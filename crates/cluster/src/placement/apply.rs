@@ -47,6 +47,10 @@ impl PlacementMap {
                 replicas,
             } => self.create_collection(name, *dimension, *shards, *replicas),
             PlacementCommand::Drain { node, draining } => self.drain(*node, *draining),
+            PlacementCommand::BeginSplit { shard, range, at } => {
+                self.begin_split(*shard, *range, *at)
+            }
+            PlacementCommand::FinishSplit { shard, child } => self.finish_split(*shard, *child),
             PlacementCommand::NoteFounded { shard }
             | PlacementCommand::BeginMove { shard, .. }
             | PlacementCommand::FinishMove { shard, .. }

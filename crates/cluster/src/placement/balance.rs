@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::observed::PRESENT;
 use super::progress::progress;
+use super::splits::splits;
 use super::{Limits, MoveReason, Observed, PlacementCommand, PlacementMap, Shard, leaders};
 use crate::{NodeId, ShardId};
 
@@ -28,6 +29,7 @@ impl PlacementMap {
         }
         let moved = plan.moved();
         commands.extend(plan.commands);
+        commands.extend(splits(self, observed, limits, &moved));
         commands.extend(leaders::preferences(self, observed, &moved));
         commands
     }
@@ -187,6 +189,7 @@ impl<'a> Plan<'a> {
             .count();
         shard.founded
             && shard.next.is_none()
+            && shard.split.is_none()
             && self.leader(id).is_some()
             && serving > shard.replicas.len() / 2
     }

@@ -14,6 +14,7 @@ use crate::{NodeId, ShardId};
 const LIMITS: Limits = Limits {
     dead_after: Duration::from_secs(600),
     at_once: 2,
+    split_at: u64::MAX,
 };
 const LONG_DEAD: Duration = Duration::from_secs(601);
 
@@ -104,6 +105,7 @@ impl World {
                         node: *leader,
                         index: self.index,
                     },
+                    ready: true,
                 });
             }
             for node in self.map.nodes.keys() {

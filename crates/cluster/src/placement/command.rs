@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Collection, MoveReason, Position};
+use super::{Collection, HashRange, MoveReason, Position};
 use crate::{NodeId, ShardId};
 
 /// One change of the placement map, as written to the log.
@@ -95,6 +95,23 @@ pub enum PlacementCommand {
         shard: ShardId,
         /// The node.
         node: NodeId,
+    },
+    /// Starts to give the upper part of a shard's range to another, new shard; refused if its range
+    /// is no longer the one expected, or its replicas are about to change.
+    BeginSplit {
+        /// The shard.
+        shard: ShardId,
+        /// Its range now.
+        range: HashRange,
+        /// The first hash that it gives away.
+        at: u64,
+    },
+    /// The new shard has a leader, and a majority of its replicas holds its rows.
+    FinishSplit {
+        /// The shard that gave a part of its range away.
+        shard: ShardId,
+        /// [`super::Split::child`], so that another split is not finished by mistake.
+        child: ShardId,
     },
     /// Says which replica of a shard should lead it.
     PreferLeader {

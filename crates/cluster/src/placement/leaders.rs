@@ -9,7 +9,7 @@ use super::observed::LEADERSHIP;
 use super::{Observed, PlacementCommand, PlacementMap, Shard};
 use crate::{NodeId, ShardId};
 
-/// The preferences that should change, leaving shards on the move alone.
+/// The preferences that should change, leaving shards that move or split alone.
 pub(super) fn preferences(
     map: &PlacementMap,
     observed: &Observed,
@@ -23,8 +23,9 @@ pub(super) fn preferences(
             && map.nodes.get(&node).is_some_and(|placed| !placed.draining)
             && copy.is_none_or(|copy| copy.damaged.is_none())
     };
-    let is_settled =
-        |id: &ShardId, shard: &Shard| shard.founded && shard.next.is_none() && !moved.contains(id);
+    let is_settled = |id: &ShardId, shard: &Shard| {
+        shard.founded && shard.next.is_none() && shard.split.is_none() && !moved.contains(id)
+    };
 
     let mut leads = Leads::default();
     let mut leaderless = Vec::new();

@@ -84,6 +84,27 @@ pub struct Shard {
     /// The last move, if it was given up.
     #[serde(default)]
     pub failed: Option<FailedMove>,
+    /// How many times it has given the upper part of its range to another shard.
+    #[serde(default)]
+    pub splits: u32,
+    /// The split under way.
+    #[serde(default)]
+    pub split: Option<Split>,
+    /// The shard whose range it was part of before.
+    #[serde(default)]
+    pub parent: Option<ShardId>,
+}
+
+/// A split under way. The shard's leader carries it out; it is finished when the child's has
+/// reported that it leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// The id of the shard that gets the upper part.
+    pub child: ShardId,
+    /// The first hash of that part.
+    pub at: u64,
+    /// The version of the map that this split was first part of.
+    pub since: u64,
 }
 
 /// A change of a shard's replicas under way. The shard's leader carries it out; it is finished when
@@ -158,6 +179,9 @@ impl Shard {
             next: None,
             left: BTreeMap::new(),
             failed: None,
+            splits: 0,
+            split: None,
+            parent: None,
         }
     }
 

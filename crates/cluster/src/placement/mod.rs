@@ -16,12 +16,18 @@ mod observed;
 #[cfg(test)]
 mod placement_test;
 mod progress;
+mod range;
+mod splits;
+#[cfg(test)]
+mod splits_test;
 
 pub use command::{PlacementCommand, PlacementOutcome};
 pub use hash::hash;
 pub use map::{
-    Collection, Coordinator, FailedMove, Move, MoveReason, PlacementMap, Position, Shard, ShardNode,
+    Collection, Coordinator, FailedMove, Move, MoveReason, PlacementMap, Position, Shard,
+    ShardNode, Split,
 };
 pub use observed::{
     Limits, Observed, ObservedLeader, ObservedNode, ObservedReplica, ObservedShard,
 };
+pub use range::{Child, HashRange};

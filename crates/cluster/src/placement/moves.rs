@@ -55,7 +55,8 @@ impl PlacementMap {
             } => {
                 let now: BTreeSet<NodeId> = shard.replicas.iter().copied().collect();
                 let expected: BTreeSet<NodeId> = from.iter().copied().collect();
-                if shard.next.is_some() || !shard.founded || now != expected {
+                if shard.next.is_some() || shard.split.is_some() || !shard.founded || now != expected
+                {
                     return Err("its replicas have changed, or are about to".to_owned());
                 }
                 if let Some(node) = to.iter().find(|node| shard.left.contains_key(node)) {
@@ -124,6 +125,8 @@ impl PlacementMap {
             | PlacementCommand::AnnounceNode { .. }
             | PlacementCommand::ReadBarrier
             | PlacementCommand::CreateCollection { .. }
+            | PlacementCommand::BeginSplit { .. }
+            | PlacementCommand::FinishSplit { .. }
             | PlacementCommand::Drain { .. } => Err("this is no command about a shard".to_owned()),
         }
     }

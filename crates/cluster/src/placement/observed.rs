@@ -51,6 +51,8 @@ pub struct ObservedLeader {
     pub settled: u64,
     /// Where in the log these members are written.
     pub as_of: Position,
+    /// It answers reads: its group has agreed on something since it leads.
+    pub ready: bool,
 }
 
 /// What a node reports of its copy of a shard.
@@ -64,6 +66,10 @@ pub struct ObservedReplica {
     pub member_as_of: Option<Position>,
     /// Bytes of its files.
     pub bytes: u64,
+    /// Vectors that it holds.
+    pub rows: u64,
+    /// How many times it has given a part of its range away.
+    pub splits: u32,
 }
 
 /// What the operator allows.
@@ -73,4 +79,6 @@ pub struct Limits {
     pub dead_after: Duration,
     /// Copies that one node receives at the same time.
     pub at_once: usize,
+    /// A shard with more vectors splits.
+    pub split_at: u64,
 }

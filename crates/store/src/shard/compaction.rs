@@ -1,4 +1,4 @@
-//! Compaction: fewer segments, and no more than half of their rows dead.
+//! Compaction: fewer segments, and less than two fifths of their rows dead.
 
 use super::Shard;
 use crate::{
@@ -20,8 +20,8 @@ use std::{
 static COMPACTING: Mutex<()> = Mutex::new(());
 
 impl Shard {
-    /// One step of compaction: merges neighbouring segments, or writes one anew of which more than
-    /// half the rows are dead; writes no more than `most_bytes` of float32 rows, as what it takes in
+    /// One step of compaction: merges neighbouring segments, or writes one anew of which two fifths
+    /// of the rows are dead; writes no more than `most_bytes` of float32 rows, as what it takes in
     /// memory grows with them, nor more than one segment. Returns whether there was anything worth
     /// doing. Slow; applies and searches go on beside it, and what they delete meanwhile stays
     /// deleted.
@@ -136,8 +136,10 @@ impl Size {
         }
     }
 
-    fn is_mostly_dead(&self) -> bool {
-        self.live * 2 < self.rows
+    /// Two fifths of the rows: after a division, in which about half leave, both halves are written
+    /// anew.
+    fn is_largely_dead(&self) -> bool {
+        self.live * 5 <= self.rows * 3
     }
 }
 
@@ -147,7 +149,7 @@ const SHARE: u64 = 8;
 
 /// The neighbours to write as one. From the newest backwards: those that leave no segment with
 /// less than [`SHARE`] times the rows of the next, as long as one segment can hold them, so that each row is
-/// written again a logarithmic number of times. Where that asks for nothing, one mostly dead, if one
+/// written again a logarithmic number of times. Where that asks for nothing, one largely dead, if one
 /// segment can hold what is live of it.
 fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
     for end in (1..=sizes.len()).rev() {
@@ -170,10 +172,10 @@ fn choose(sizes: &[Size], most_rows: u64) -> Option<Range<usize>> {
             return Some(start..end);
         }
     }
-    let mostly_dead = sizes
+    let largely_dead = sizes
         .iter()
-        .position(|size| size.is_mostly_dead() && size.live <= most_rows)?;
-    Some(mostly_dead..mostly_dead + 1)
+        .position(|size| size.is_largely_dead() && size.live <= most_rows)?;
+    Some(largely_dead..largely_dead + 1)
 }
 
 #[cfg(test)]
@@ -214,10 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mostly_dead_segment_is_written_anew() {
-        let sizes = [size(90, 80), size(90, 44)];
+    fn a_largely_dead_segment_is_written_anew() {
+        let sizes = [size(90, 80), size(90, 54)];
         assert_eq!(choose(&sizes, 100), Some(1..2));
-        assert_eq!(choose(&sizes, 43), None);
+        assert_eq!(choose(&sizes, 53), None);
+        assert_eq!(choose(&[size(90, 80), size(90, 55)], 100), None);
         assert_eq!(choose(&sizes[..1], 100), None);
         assert_eq!(choose(&[], 100), None);
     }

@@ -2,9 +2,11 @@
 
 mod checkpoint;
 mod compaction;
+mod division;
 mod transfer;
 
 pub use checkpoint::Frozen;
+pub use division::Division;
 
 use crate::{
     ShardView, StoreError, StoreOptions,
@@ -139,8 +141,27 @@ impl Shard {
     /// [`StoreError::Damaged`] or [`StoreError::Io`] if this one cannot read its ids. Nothing was
     /// changed.
     pub fn apply(&self, batch: &[u8]) -> Result<Applied, StoreError> {
+        self.apply_where(batch, |_| true)
+    }
+
+    /// The same, for a batch all of whose ids are `admitted`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Shard::apply`]; [`StoreError::NotAdmitted`] names the first id that is not.
+    pub fn apply_where(
+        &self,
+        batch: &[u8],
+        admitted: impl Fn(&str) -> bool,
+    ) -> Result<Applied, StoreError> {
         let encoded = EncodedBatch::new(batch)?;
-        let existed = match encoded.check(self.dimension)? {
+        let batch = encoded.check(self.dimension)?;
+        let (ArchivedWriteBatch::Upsert { ids, .. } | ArchivedWriteBatch::Delete { ids }) = batch;
+        if let Some(id) = ids.iter().find(|id| !admitted(id.as_str())) {
+            let id = id.as_str().to_owned();
+            return Err(StoreError::NotAdmitted { id });
+        }
+        let existed = match batch {
             ArchivedWriteBatch::Upsert { ids, vectors, .. } => {
                 if ids.is_empty() {
                     return Ok(Applied { existed: 0 });
