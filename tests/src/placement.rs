@@ -20,7 +20,7 @@ pub struct Placement {
     pub led: BTreeMap<u64, usize>,
     /// How many replicas each shard has.
     pub replicas: Vec<usize>,
-    /// Whether all shards have a leader, and nothing is on its way or faulty.
+    /// Whether all shards have a leader, and nothing is on its way, splitting or faulty.
     pub is_at_rest: bool,
 }
 
@@ -29,7 +29,7 @@ impl Placement {
     pub fn of(cluster: &Value) -> Self {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let mut placement = Self {
-            is_at_rest: list(&cluster["moves"]).is_empty(),
+            is_at_rest: list(&cluster["moves"]).is_empty() && list(&cluster["splits"]).is_empty(),
             ..Self::default()
         };
         for node in list(&cluster["nodes"]) {

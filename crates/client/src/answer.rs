@@ -90,6 +90,22 @@ pub struct ClusterStatus {
     pub shards: Vec<ShardStatus>,
     /// Replicas on their way from node to node.
     pub moves: Vec<MoveStatus>,
+    /// Shards that give the upper half of their range to another, new shard.
+    pub splits: Vec<SplitStatus>,
+}
+
+/// A shard that splits.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SplitStatus {
+    /// Its id.
+    pub shard: serde_json::Value,
+    /// The shard that splits off.
+    pub child: serde_json::Value,
+    /// Vectors that it has got.
+    pub child_rows: u64,
+    /// The node that leads it, if there is one.
+    pub child_leader: serde_json::Value,
 }
 
 /// One coordinator.

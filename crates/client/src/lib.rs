@@ -19,7 +19,7 @@ mod tls;
 
 pub use answer::{
     ClusterStatus, CollectionStatus, CoordinatorStatus, Health, Hit, MoveStatus, NodeStatus,
-    Precision, SearchAnswer, ShardStatus, StoredVector,
+    Precision, SearchAnswer, ShardStatus, SplitStatus, StoredVector,
 };
 pub use body::{delete_body, search_body};
 pub use client::Client;

@@ -137,6 +137,21 @@ pub fn render_status(status: &ClusterStatus) -> String {
             ]
         }),
     );
+    if !status.splits.is_empty() {
+        table(
+            &mut text,
+            "splits",
+            &["shard", "child", "rows", "leader"],
+            status.splits.iter().map(|one| {
+                vec![
+                    word(&one.shard),
+                    word(&one.child),
+                    one.child_rows.to_string(),
+                    word(&one.child_leader),
+                ]
+            }),
+        );
+    }
     text
 }
 

@@ -2,7 +2,9 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::ShardId;
 
 /// Creates a directory and what is missing above it, on stable storage when it returns.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
@@ -20,4 +22,9 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// The directory of one shard's replica, within that of all shards of a node.
+pub(crate) fn shard_directory(shards: &Path, shard: ShardId) -> PathBuf {
+    shards.join(format!("shard-{shard}"))
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::placement::Child;
 use crate::{NodeId, ShardId};
 
 /// Why an operation of the cluster failed.
@@ -73,6 +74,12 @@ pub enum WriteError {
     /// Certainly not proposed: may be sent to another replica.
     #[error("{0}")]
     NotLeader(#[from] NotLeader),
+    /// Certainly not applied, and never will be: some of its ids belong to other shards by now.
+    #[error("some ids of the batch belong to shards that have split off")]
+    Elsewhere {
+        /// All shards that have split off from this one, oldest first.
+        children: Vec<Child>,
+    },
     /// Proposed and lost sight of: may be applied or not.
     #[error("{reason}")]
     Unknown {

@@ -20,7 +20,9 @@ mod status;
 mod timing;
 
 pub use error::{ClusterError, NotLeader, WriteError};
-pub use group::{Consistency, Fault, MAX_BATCH_BYTES, PlacementGroup, ShardGroup, ShardGroups};
+pub use group::{
+    Consistency, Fault, MAX_BATCH_BYTES, PlacementGroup, Readable, ShardGroup, ShardGroups,
+};
 pub use log::LogEngine;
 pub use network::Network;
 pub use placement::{PlacementCommand, PlacementMap, PlacementOutcome};

@@ -19,6 +19,7 @@ mod a_linearizable_read_sees_every_acknowledged_write;
 mod a_restart_changes_no_answer;
 mod a_search_sees_one_version_of_each_id;
 mod a_shard_node_joins_a_running_server;
+mod a_shard_splits_while_it_is_used;
 mod acknowledged_writes_survive_kill;
 mod any_replica_answers_recent_reads;
 mod bad_configuration_is_refused;

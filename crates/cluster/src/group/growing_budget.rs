@@ -111,7 +111,7 @@ mod tests {
     use vectra_store::{StoreOptions, WriteBatch};
 
     use super::*;
-    use crate::machine::ShardMachine;
+    use crate::machine::{Children, ShardMachine};
 
     /// Bytes of one row.
     const ROW: u64 = 16;
@@ -129,11 +129,14 @@ mod tests {
     async fn over_the_limit_the_largest_shard_seals_and_is_told_so() {
         let directory = tempfile::tempdir().unwrap();
         let budget = GrowingBudget::new(100 * ROW);
+        let children = Children::new(1, directory.path().to_path_buf(), || {});
         let members: Vec<_> = (1..=3)
             .map(|id: ShardId| {
                 let path = directory.path().join(id.to_string());
                 let shard = Arc::new(Shard::open(&path, 4, StoreOptions::default()).unwrap());
-                let progress = ShardMachine::new(shard.clone()).unwrap().progress();
+                let progress = ShardMachine::new(shard.clone(), children.clone())
+                    .unwrap()
+                    .progress();
                 let share = budget.join(id, shard.clone(), progress.clone());
                 (shard, progress, share)
             })

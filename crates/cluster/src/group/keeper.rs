@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openraft::{Raft, ServerState};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use vectra_store::Shard;
 
@@ -13,7 +14,7 @@ use crate::background::run_in_background;
 use crate::log::GroupLog;
 use crate::machine::{Progress, ShardCommand, ShardConfig};
 use crate::network::Transfers;
-use crate::{LogEngine, NodeId};
+use crate::{LogEngine, NodeId, PlacementMap};
 
 /// A checkpoint is due after this much log, also if the rows it left are few.
 const LOG_BYTES: u64 = 64 << 20;
@@ -53,6 +54,7 @@ pub(super) struct Keeper {
     pub(super) engine: LogEngine,
     pub(super) transfers: Transfers,
     pub(super) log: GroupLog<ShardConfig>,
+    pub(super) maps: watch::Receiver<Arc<PlacementMap>>,
     pub(super) growing: GrowingShare,
     pub(super) name: String,
 }
@@ -124,7 +126,10 @@ impl Keeper {
             self.progress.quiet_for() >= options.seal_after && is_worth_a_segment(&self.shard);
         // One that failed covered entries too, and writes may be waiting for it to succeed.
         let covers_any = entries > 0 || self.progress.trouble().is_some();
-        covers_any && (grown || is_quiet || bytes >= LOG_BYTES || entries >= LOG_ENTRIES)
+        // A replay of the split would read all ids again, and so would a copy made from before it.
+        let has_split = self.progress.has_unsealed_split();
+        let is_long = bytes >= LOG_BYTES || entries >= LOG_ENTRIES;
+        covers_any && (grown || is_quiet || is_long || has_split)
     }
 
     fn compaction_is_due(&self) -> bool {
@@ -152,7 +157,9 @@ impl Keeper {
 
     /// Purges the entries that a checkpoint covers and that no follower is likely to need.
     async fn shorten_log(&self, reached: &mut Reached) {
-        let needed = self.needed_by_others(reached);
+        let needed = self
+            .needed_by_others(reached)
+            .min(self.needed_by_children());
         let due = {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow();
@@ -182,6 +189,16 @@ impl Keeper {
         if let Ok(Err(error)) = reclaimed {
             tracing::warn!(shard = self.name, %error, "the log's space was not reclaimed");
         }
+    }
+
+    /// The last entry before the split under way, if there is one. A member that jumped over the entry
+    /// would not make the child's copy; until a majority of the child's group holds its rows, which the
+    /// map then tells, every one is needed.
+    fn needed_by_children(&self) -> u64 {
+        let map = self.maps.borrow();
+        let is_open = |child| !map.shards.contains_key(&child);
+        let split = self.progress.first_split(is_open);
+        split.map_or(u64::MAX, |index| index.saturating_sub(1))
     }
 
     /// The last entry that no member on its way needs: one that is being sent a snapshot needs

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::handover::Handover;
 use super::proposer::Proposer;
-use crate::machine::ShardConfig;
+use crate::machine::{Progress, ShardConfig};
 use crate::network::{Lease, Network, Transfers};
 use crate::placement::Shard;
 use crate::{CatchUp, NodeId, PlacementMap, ShardId};
@@ -35,7 +35,7 @@ const PRESENT: Duration = Duration::from_secs(1);
 /// A leader that is to leave and cannot hand over leaves all the same after so many attempts.
 const HANDOVERS: u32 = 3;
 
-type Metrics = RaftMetrics<NodeId, BasicNode>;
+pub(super) type Metrics = RaftMetrics<NodeId, BasicNode>;
 
 /// The members of one group as its leader changes them.
 pub(super) struct Members {
@@ -46,6 +46,7 @@ pub(super) struct Members {
     pub(super) lease: Lease,
     pub(super) network: Network,
     pub(super) maps: watch::Receiver<Arc<PlacementMap>>,
+    pub(super) progress: Arc<Progress>,
     pub(super) settled: Arc<AtomicU64>,
 }
 
@@ -133,6 +134,9 @@ impl Members {
         }
 
         self.settled.store(map.version, Ordering::Release);
+        if let Some(split) = &placed.split {
+            return self.split(placed, split, metrics).await;
+        }
         match placed.replicas.first() {
             Some(preferred) if placed.next.is_none() && *preferred != self.node => {
                 self.hand_over(*preferred, metrics, tenure).await

@@ -7,6 +7,7 @@ mod growing_budget;
 mod handover;
 mod keeper;
 mod members;
+mod opening;
 mod placement;
 mod proposer;
 mod read;
@@ -16,13 +17,14 @@ mod shard;
 mod shards;
 #[cfg(test)]
 mod shards_test;
+mod splitter;
 
 use openraft::{LogId, Raft, ServerState};
 
 pub(crate) use placement::Attempt;
 pub use placement::PlacementGroup;
 pub use proposer::MAX_BATCH_BYTES;
-pub use read::Consistency;
+pub use read::{Consistency, Readable};
 pub(crate) use shard::PartialSnapshot;
 pub use shard::ShardGroup;
 pub use shards::{Fault, ShardGroups};

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use vectra_store::Shard;
 
 use super::growing_budget::GrowingBudget;
-use crate::machine::{Progress, ShardCommand, ShardConfig, ShardOutcome};
+use crate::machine::{BatchRefusal, Progress, ShardCommand, ShardConfig, ShardOutcome};
 use crate::{NotLeader, WriteError};
 
 /// The largest batch that [`super::ShardGroup::write`] takes, encoded.
@@ -125,9 +125,9 @@ async fn propose_all(
             batches.push(waiting);
         }
 
-        let raft = raft.clone();
+        let (raft, progress) = (raft.clone(), progress.clone());
         tokio::spawn(async move {
-            propose(&raft, batches).await;
+            propose(&raft, &progress, batches).await;
             drop(permit);
         });
     }
@@ -155,7 +155,7 @@ async fn wait_for_room(
     Ok(())
 }
 
-async fn propose(raft: &Raft<ShardConfig>, waiting: Vec<Waiting>) {
+async fn propose(raft: &Raft<ShardConfig>, progress: &Progress, waiting: Vec<Waiting>) {
     let (batches, answers): (Vec<_>, Vec<_>) = waiting
         .into_iter()
         .map(|waiting| (waiting.batch, waiting.answer))
@@ -183,7 +183,7 @@ async fn propose(raft: &Raft<ShardConfig>, waiting: Vec<Waiting>) {
     };
     for (position, answer) in answers.into_iter().enumerate() {
         // A writer that no longer waits has gone; its batch is proposed all the same.
-        let _ = answer.send(outcome_of(&result, position));
+        let _ = answer.send(outcome_of(&result, position, progress));
     }
 }
 
@@ -206,11 +206,18 @@ async fn leadership_is_gone(raft: &Raft<ShardConfig>) {
     }
 }
 
-fn outcome_of(result: &Result<ShardOutcome, WriteError>, batch: usize) -> Result<u64, WriteError> {
+fn outcome_of(
+    result: &Result<ShardOutcome, WriteError>,
+    batch: usize,
+    progress: &Progress,
+) -> Result<u64, WriteError> {
     match result.as_ref().map(|outcome| outcome.batches.get(batch)) {
         Ok(Some(Ok(existed))) => Ok(*existed),
-        Ok(Some(Err(reason))) => Err(WriteError::Refused {
+        Ok(Some(Err(BatchRefusal::Bad(reason)))) => Err(WriteError::Refused {
             reason: reason.clone(),
+        }),
+        Ok(Some(Err(BatchRefusal::Elsewhere))) => Err(WriteError::Elsewhere {
+            children: progress.children(),
         }),
         Ok(None) => {
             let reason = "the entry was applied without saying what became of it".to_owned();

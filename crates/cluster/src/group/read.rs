@@ -9,6 +9,7 @@ use vectra_store::ShardView;
 
 use super::ShardGroup;
 use super::shard::Inner;
+use crate::placement::{Child, HashRange};
 use crate::{NodeId, NotLeader};
 
 type Metrics = RaftMetrics<NodeId, BasicNode>;
@@ -41,13 +42,30 @@ pub enum Consistency {
     Any,
 }
 
+/// A state to answer a read with.
+#[derive(Debug, Clone)]
+pub struct Readable {
+    /// The rows.
+    pub view: Arc<ShardView>,
+    /// The hashes of the ids that belong to them; `None` if the shard has never split nor come of a
+    /// split: all that the placement map says.
+    pub range: Option<HashRange>,
+    /// The shards that have split off, oldest first, with the ranges that they began with.
+    pub children: Vec<Child>,
+}
+
 impl ShardGroup {
-    /// A state to answer a read with, if this replica may. A leader that was just elected waits a
-    /// moment for what its predecessors left.
+    /// The rows to answer a read with, if this replica may.
     pub async fn readable_view(
         &self,
         consistency: Consistency,
     ) -> Result<Arc<ShardView>, NotLeader> {
+        Ok(self.readable(consistency).await?.view)
+    }
+
+    /// A state to answer a read with, if this replica may. A leader that was just elected waits a
+    /// moment for what its predecessors left, and one that splits its shard until it has.
+    pub async fn readable(&self, consistency: Consistency) -> Result<Readable, NotLeader> {
         let until = Instant::now() + READ_PATIENCE;
         loop {
             let readiness = match consistency {
@@ -55,13 +73,27 @@ impl ShardGroup {
                 Consistency::Linearizable => self.is_confirmed().await,
                 Consistency::Any => self.is_recent(),
             };
-            match readiness {
-                Ok(()) => return Ok(self.inner.shard.view()),
+            let state = readiness.and_then(|()| self.state());
+            match state {
+                Ok(state) => return Ok(state),
                 Err(unready) if !unready.may_pass || Instant::now() >= until => {
                     return Err(unready.refusal);
                 }
                 Err(_) => sleep(READ_PAUSE).await,
             }
+        }
+    }
+
+    /// Rows and range as of the same moment.
+    fn state(&self) -> Result<Readable, Unready> {
+        let (shard, progress) = (&self.inner.shard, &self.inner.progress);
+        match progress.read_with_range(|| shard.view()) {
+            Some((view, range, children)) => Ok(Readable {
+                view,
+                range,
+                children,
+            }),
+            None => Err(self.unready(true, "this shard is splitting")),
         }
     }
 
@@ -142,6 +174,8 @@ impl ShardGroup {
                     true,
                     "this replica was just elected and has not caught up yet",
                 ))
+            } else if (self.inner.progress).is_splitting(metrics.vote.leader_id.term) {
+                Err((true, "this shard is splitting"))
             } else if !is_followed(&metrics) {
                 Err((
                     true,

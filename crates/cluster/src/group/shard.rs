@@ -18,7 +18,7 @@ use super::status_of;
 use crate::log::{AtOpen, GroupLog};
 use crate::machine::{Progress, ShardConfig, ShardMachine};
 use crate::network::{Lease, Transfers};
-use crate::{CatchUp, GroupStatus, NodeId, NotLeader, RaftTiming, WriteError};
+use crate::{CatchUp, GroupStatus, NodeId, NotLeader, RaftTiming, ShardId, WriteError};
 
 /// This node's replica of one shard.
 #[derive(Clone)]
@@ -100,6 +100,17 @@ impl ShardGroup {
     /// that the group has; 0 for none.
     pub fn settled(&self) -> u64 {
         self.inner.settled.load(Ordering::Acquire)
+    }
+
+    /// How many shards have split off from this one, as this replica knows.
+    pub fn splits(&self) -> u32 {
+        u32::try_from(self.inner.progress.children().len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether this replica knows that `child` has split off.
+    pub(super) fn has_child(&self, child: ShardId) -> bool {
+        let children = self.inner.progress.children();
+        children.iter().any(|known| known.shard == child)
     }
 
     /// Index of the last entry that is in the log no more, because a checkpoint covers it.

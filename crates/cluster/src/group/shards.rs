@@ -1,32 +1,19 @@
 //! All shard groups of this node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use openraft::error::{InitializeError, RaftError};
-use openraft::{BasicNode, Raft, SnapshotPolicy};
 use tokio::sync::watch;
-use vectra_store::{Shard, StoreError, StoreOptions};
+use vectra_store::{Shard, StoreOptions};
 
 use super::ShardGroup;
-use super::election_gate::ElectionGate;
-use super::freshness::Freshness;
 use super::growing_budget::GrowingBudget;
-use super::handover::TakingOver;
-use super::keeper::Keeper;
-use super::members::Members;
-use super::proposer::Proposer;
-use super::read_rounds::ReadRounds;
-use super::replay::replay;
-use super::shard::Inner;
-use crate::directory::create_directory;
-use crate::log::{AtOpen, GroupLog};
-use crate::machine::{ShardConfig, ShardMachine};
-use crate::network::{Lease, Office, Peers, Transfers, Voucher, group_of};
+use crate::directory::{create_directory, shard_directory};
+use crate::machine::Children;
 use crate::{
     ClusterError, LogEngine, Network, NodeId, PlacementMap, RaftTiming, ShardId, placement,
 };
@@ -48,10 +35,10 @@ pub(super) struct Host {
     pub(super) node: NodeId,
     pub(super) engine: LogEngine,
     directory: PathBuf,
-    network: Network,
-    timing: RaftTiming,
-    store: StoreOptions,
-    growing: GrowingBudget,
+    pub(super) network: Network,
+    pub(super) timing: RaftTiming,
+    pub(super) store: StoreOptions,
+    pub(super) growing: GrowingBudget,
     pub(super) map: watch::Sender<Arc<PlacementMap>>,
     pub(super) running: watch::Sender<BTreeMap<ShardId, ShardGroup>>,
     faults: Mutex<BTreeMap<ShardId, Fault>>,
@@ -59,6 +46,9 @@ pub(super) struct Host {
     leaving: Mutex<BTreeMap<ShardId, Weak<Shard>>>,
     /// One reconciliation at a time.
     pub(super) reconciling: tokio::sync::Mutex<()>,
+    /// Nothing is started any more.
+    stopping: AtomicBool,
+    runtime: tokio::runtime::Handle,
 }
 
 /// Why a replica cannot be served.
@@ -71,14 +61,14 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn passing(reason: impl ToString) -> Self {
+    pub(super) fn passing(reason: impl ToString) -> Self {
         Self {
             reason: reason.to_string(),
             damaged: false,
         }
     }
 
-    fn damage(reason: impl ToString) -> Self {
+    pub(super) fn damage(reason: impl ToString) -> Self {
         Self {
             reason: reason.to_string(),
             damaged: true,
@@ -114,6 +104,8 @@ impl ShardGroups {
                 faults: Mutex::default(),
                 leaving: Mutex::default(),
                 reconciling: tokio::sync::Mutex::default(),
+                stopping: AtomicBool::new(false),
+                runtime: tokio::runtime::Handle::current(),
             }),
         })
     }
@@ -131,17 +123,38 @@ impl ShardGroups {
         }
         self.host.map.send_replace(Arc::new(map.clone()));
 
-        let own = self.host.node;
+        let started = self.start_missing(map).await;
+        self.drop_all_left(map).await;
+        started
+    }
+
+    /// Starts the replicas that could not be before, because the shard that they split off from had
+    /// not got there yet.
+    pub async fn start_children(&self) {
+        let _one_at_a_time = self.host.reconciling.lock().await;
+        let map = Arc::clone(&self.host.map.borrow());
+        if let Err(error) = self.start_missing(&map).await {
+            tracing::error!(%error, "a shard that has split off is not served");
+        }
+    }
+
+    async fn start_missing(&self, map: &PlacementMap) -> Result<(), ClusterError> {
+        if self.host.stopping.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let placed = map.shards.iter().map(|(id, shard)| (*id, shard.clone()));
         let mut missing = Vec::new();
-        for (id, shard) in &map.shards {
+        for (id, shard) in placed.chain(map.unfinished_children()) {
             // A copy that is to be dropped is opened first, to know what it is a member of.
-            let is_leftover = shard.left.contains_key(&own) && self.directory_of(*id).exists();
+            let own = self.host.node;
+            let is_leftover = shard.left.contains_key(&own) && self.directory_of(id).exists();
             let is_here = shard.hosts().contains(&own) || is_leftover;
-            let is_missing = is_here && self.get(*id).is_none();
+            let is_missing =
+                is_here && self.get(id).is_none() && self.has_come_to_be(map, id, &shard);
             if let Some(collection) = map.collections.get(&shard.collection)
                 && is_missing
             {
-                missing.push((*id, shard.clone(), collection.dimension));
+                missing.push((id, shard, collection.dimension));
             }
         }
         let started =
@@ -168,140 +181,42 @@ impl ShardGroups {
                 }
             }
         }
-        self.drop_all_left(map).await;
         first_fault.map_or(Ok(()), Err)
     }
 
-    pub(super) fn directory_of(&self, shard: ShardId) -> PathBuf {
-        self.host.directory.join(format!("shard-{shard}"))
+    /// Whether the replica of a shard may be started: not while this node's replica of the shard that
+    /// it splits off from has yet to make it. Begun empty before, it would keep that from being made,
+    /// and its rows could be lost with the one replica that has them.
+    fn has_come_to_be(&self, map: &PlacementMap, id: ShardId, shard: &placement::Shard) -> bool {
+        let Some(parent) = shard.parent else {
+            return true;
+        };
+        let placed = map.shards.get(&parent);
+        let has_parent = placed.is_some_and(|placed| placed.hosts().contains(&self.host.node));
+        let is_past_split = || {
+            let group = self.get(parent);
+            let fault = self.faults_mut().get(&parent).cloned();
+            group.is_some_and(|group| group.has_child(id))
+                || fault.is_some_and(|fault| fault.damaged)
+        };
+        self.directory_of(id).exists() || !has_parent || is_past_split()
     }
 
-    async fn start(
-        &self,
-        id: ShardId,
-        placed: &placement::Shard,
-        dimension: usize,
-    ) -> Result<ShardGroup, Fault> {
-        let host = &self.host;
-        let directory = self.directory_of(id);
-        let options = host.store.clone();
-        let shard =
-            tokio::task::spawn_blocking(move || Shard::open(&directory, dimension, options))
-                .await
-                .map_err(Fault::passing)?
-                .map_err(|error| match error {
-                    StoreError::Damaged { .. } => Fault::damage(error),
-                    _ => Fault::passing(error),
-                })?;
-        let shard = Arc::new(shard);
+    /// What a replica of this node needs to know of those that split off from it.
+    pub(super) fn children(&self) -> Children {
+        let host = Arc::downgrade(&self.host);
+        let announce = move || {
+            if let Some(host) = host.upgrade() {
+                let runtime = host.runtime.clone();
+                let groups = Self { host };
+                runtime.spawn(async move { groups.start_children().await });
+            }
+        };
+        Children::new(self.host.node, self.host.directory.clone(), announce)
+    }
 
-        let machine = ShardMachine::new(shard.clone()).map_err(Fault::damage)?;
-        let progress = machine.progress();
-        let log = GroupLog::open(&host.engine, group_of(id))
-            .await
-            .map_err(Fault::passing)?;
-        log.check_reaches(machine.last_applied())
-            .map_err(Fault::damage)?;
-        replay(&log, &machine, &shard)
-            .await
-            .map_err(Fault::passing)?;
-        let at_open = AtOpen {
-            vote: log.vote(),
-            last: log.last_index(),
-        };
-        let lease = Lease::default();
-        let voucher = Voucher::default();
-        let transfers = Transfers::default();
-        let peers = Peers {
-            network: host.network.clone(),
-            group: group_of(id),
-            lease: lease.clone(),
-            voucher: voucher.clone(),
-            transfers: transfers.clone(),
-        };
-        // Checkpoints and purges are the keeper's.
-        let config = host
-            .timing
-            .raft_config(format!("shard-{id}"), SnapshotPolicy::Never, u64::MAX)
-            .map_err(Fault::passing)?;
-        let raft = Raft::new(host.node, config, peers, log.clone(), machine.clone())
-            .await
-            .map_err(Fault::passing)?;
-        voucher.take(Office {
-            node: host.node,
-            metrics: raft.metrics(),
-            lease: lease.clone(),
-            length: host.timing.read_lease(),
-            at_open,
-        });
-
-        let keeper = Keeper {
-            raft: raft.clone(),
-            shard: shard.clone(),
-            progress: progress.clone(),
-            engine: host.engine.clone(),
-            transfers: transfers.clone(),
-            log: log.clone(),
-            growing: host.growing.join(id, shard.clone(), progress.clone()),
-            name: format!("shard-{id}"),
-        };
-        let proposer = Proposer::start(
-            raft.clone(),
-            shard.clone(),
-            progress.clone(),
-            host.growing.clone(),
-        );
-        let settled = Arc::new(AtomicU64::new(0));
-        let members = Members {
-            node: host.node,
-            shard: id,
-            raft: raft.clone(),
-            proposer: proposer.clone(),
-            lease: lease.clone(),
-            network: host.network.clone(),
-            maps: host.map.subscribe(),
-            settled: settled.clone(),
-        };
-        let replicas = BTreeSet::from_iter(placed.replicas.iter().copied());
-        let is_first = placed.replicas.first() == Some(&host.node);
-        let patience = if is_first {
-            Duration::ZERO
-        } else {
-            2 * host.timing.election_max
-        };
-        let gate = ElectionGate::new();
-        let mut tasks = vec![
-            tokio::spawn(keeper.run()).abort_handle(),
-            tokio::spawn(gate.clone().run(raft.clone(), host.timing)).abort_handle(),
-            tokio::spawn(members.run()).abort_handle(),
-        ];
-        // A replica that comes to a group later, or that has lost what it had, waits to be found.
-        if !placed.founded && replicas.contains(&host.node) {
-            let founding = initialize(raft.clone(), replicas, patience);
-            tasks.push(tokio::spawn(founding).abort_handle());
-        }
-        Ok(ShardGroup {
-            inner: Arc::new(Inner {
-                node: host.node,
-                proposer,
-                progress,
-                machine,
-                raft,
-                shard,
-                log,
-                lease,
-                freshness: Freshness::new(),
-                confirmations: ReadRounds::default(),
-                transfers,
-                gate,
-                taking_over: TakingOver::default(),
-                settled,
-                timing: host.timing,
-                at_open,
-                tasks,
-                receiving: Arc::default(),
-            }),
-        })
+    pub(super) fn directory_of(&self, shard: ShardId) -> PathBuf {
+        shard_directory(&self.host.directory, shard)
     }
 
     /// This node.
@@ -344,6 +259,8 @@ impl ShardGroups {
     /// Stops all replicas, then seals what they have in memory, as far as the time allows, so that
     /// the next start has little to replay.
     pub async fn shutdown(&self) {
+        self.host.stopping.store(true, Ordering::Release);
+        let _one_at_a_time = self.host.reconciling.lock().await;
         let groups = self.host.running.send_replace(BTreeMap::new());
         futures::future::join_all(groups.values().map(ShardGroup::shutdown)).await;
         let until = Instant::now() + LAST_CHECKPOINTS;
@@ -371,25 +288,5 @@ impl ShardGroups {
             .faults
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Gives a brand-new group its first voters. Every replica may do it, so that no single one is
-/// needed; the one that should lead does it at once, the others only if it does not.
-async fn initialize(raft: Raft<ShardConfig>, replicas: BTreeSet<NodeId>, patience: Duration) {
-    if !patience.is_zero() {
-        tokio::time::sleep(patience).await;
-    }
-    // After a restart, or reached by the founding of another replica.
-    if raft.is_initialized().await.unwrap_or(false) {
-        return;
-    }
-    let members: BTreeMap<NodeId, BasicNode> = replicas
-        .into_iter()
-        .map(|replica| (replica, BasicNode::default()))
-        .collect();
-    match raft.initialize(members).await {
-        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-        Err(error) => tracing::warn!(%error, "a shard's group could not be initialised"),
     }
 }

@@ -12,7 +12,7 @@ use vectra_store::{Shard, StoreOptions, WriteBatch};
 use super::replay::replay;
 use super::{Consistency, ShardGroups};
 use crate::log::GroupLog;
-use crate::machine::{ShardCommand, ShardConfig, ShardMachine};
+use crate::machine::{Children, ShardCommand, ShardConfig, ShardMachine};
 use crate::network::group_of;
 use crate::{LogEngine, Network, PlacementMap, RaftTiming, placement};
 
@@ -141,7 +141,8 @@ async fn a_long_log_is_sealed_while_it_is_replayed() {
         .unwrap();
     let path = directory.path().join("shard");
     let shard = Arc::new(Shard::open(&path, DIMENSION, StoreOptions::default()).unwrap());
-    let machine = ShardMachine::new(shard.clone()).unwrap();
+    let children = Children::new(NODE, directory.path().to_path_buf(), || {});
+    let machine = ShardMachine::new(shard.clone(), children).unwrap();
     replay(&log, &machine, &shard).await.unwrap();
 
     assert_eq!(shard.view().live_rows(), ENTRIES * ROWS as u64);

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use vectra_store::{Shard, StoreOptions};
 
 use super::{GroupLog, LogEngine};
-use crate::machine::{PlacementConfig, PlacementMachine, ShardConfig, ShardMachine};
+use crate::machine::{Children, PlacementConfig, PlacementMachine, ShardConfig, ShardMachine};
 use crate::{Network, NodeId};
 
 type Built<C, M> = Result<(TempDir, GroupLog<C>, M), StorageError<NodeId>>;
@@ -24,7 +24,8 @@ impl StoreBuilder<ShardConfig, GroupLog<ShardConfig>, ShardMachine, TempDir> for
         let log = GroupLog::open(&engine, 2).await.unwrap();
         let path = directory.path().join("shard");
         let shard = Shard::open(&path, 4, StoreOptions::default()).unwrap();
-        let machine = ShardMachine::new(Arc::new(shard)).unwrap();
+        let children = Children::new(1, directory.path().to_path_buf(), || {});
+        let machine = ShardMachine::new(Arc::new(shard), children).unwrap();
         Ok((directory, log, machine))
     }
 }

@@ -1,4 +1,4 @@
-//! What a shard's log entries carry: some batches of writes.
+//! What a shard's log entries carry: some batches of writes, or a split.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,16 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Buf, BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
+use super::Split;
 use crate::log::Command;
+
+/// In the place of the number of batches: a split follows.
+const SPLIT: u32 = u32::MAX;
 
 /// Batches that were waiting at the same time share one entry, and so one fsync.
 ///
 /// As bytes: the number of batches u32, then for each its length u32, then the batches one after
-/// the other; all little-endian.
+/// the other; all little-endian. A split stands alone: 2³² − 1 as u32, then the split as JSON.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ShardCommand {
     #[serde(skip)]
     pub(crate) batches: Vec<Bytes>,
+    #[serde(skip)]
+    pub(crate) split: Option<Split>,
     #[serde(skip)]
     pub(crate) proposed: Proposed,
 }
@@ -30,23 +36,48 @@ impl Proposed {
     }
 }
 
-/// For each batch how many of its ids existed, or why it was refused.
+/// What became of a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ShardOutcome {
-    pub(crate) batches: Vec<Result<u64, String>>,
+    /// For each batch how many of its ids existed, or why it was refused.
+    pub(crate) batches: Vec<Result<u64, BatchRefusal>>,
+    /// Why the shard was not split, if it should have been.
+    pub(crate) split_refused: Option<String>,
+}
+
+/// Why a batch was refused, by every replica alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum BatchRefusal {
+    /// It cannot be applied.
+    Bad(String),
+    /// Some of its ids belong to another shard by now.
+    Elsewhere,
 }
 
 impl ShardCommand {
     pub(crate) fn new(batches: Vec<Bytes>) -> Self {
         Self {
             batches,
-            proposed: Proposed::default(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn split(split: Split) -> Self {
+        Self {
+            split: Some(split),
+            ..Self::default()
         }
     }
 }
 
 impl Command for ShardCommand {
     fn encode(&self, into: &mut Vec<u8>) {
+        if let Some(split) = &self.split {
+            into.put_u32_le(SPLIT);
+            // Numbers always become JSON; were it not so, decoding refuses what is there.
+            into.extend(serde_json::to_vec(split).unwrap_or_default());
+            return;
+        }
         into.put_u32_le(self.batches.len() as u32);
         for batch in &self.batches {
             into.put_u32_le(batch.len() as u32);
@@ -59,6 +90,12 @@ impl Command for ShardCommand {
     fn decode(mut bytes: Bytes) -> Result<Self, String> {
         let too_short = || "its batches are cut short".to_owned();
         let count = bytes.try_get_u32_le().map_err(|_| too_short())?;
+        if count == SPLIT {
+            let split = serde_json::from_slice(&bytes);
+            return split
+                .map(Self::split)
+                .map_err(|error| format!("its split is not readable: {error}"));
+        }
         let mut lengths = Vec::new();
         for _ in 0..count {
             lengths.push(bytes.try_get_u32_le().map_err(|_| too_short())? as usize);
@@ -77,6 +114,9 @@ impl Command for ShardCommand {
     }
 
     fn encoded_len(&self) -> usize {
+        if self.split.is_some() {
+            return 256;
+        }
         4 + self
             .batches
             .iter()
@@ -106,6 +146,16 @@ mod tests {
             prop_assert_eq!(bytes.len(), command.encoded_len());
             let read = ShardCommand::decode(bytes.into()).unwrap();
             prop_assert_eq!(read.batches, command.batches);
+        }
+
+        #[test]
+        fn a_split_reads_back_as_it_was_written(child: u64, at: u64, first: u64, last: u64) {
+            let range = crate::placement::HashRange { first, last };
+            let split = Split { child, range, at };
+            let command = ShardCommand::split(split);
+            let mut bytes = Vec::new();
+            command.encode(&mut bytes);
+            prop_assert_eq!(ShardCommand::decode(bytes.into()).unwrap().split, Some(split));
         }
 
         #[test]

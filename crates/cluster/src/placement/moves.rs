@@ -55,7 +55,10 @@ impl PlacementMap {
             } => {
                 let now: BTreeSet<NodeId> = shard.replicas.iter().copied().collect();
                 let expected: BTreeSet<NodeId> = from.iter().copied().collect();
-                if shard.next.is_some() || shard.split.is_some() || !shard.founded || now != expected
+                if shard.next.is_some()
+                    || shard.split.is_some()
+                    || !shard.founded
+                    || now != expected
                 {
                     return Err("its replicas have changed, or are about to".to_owned());
                 }

@@ -58,7 +58,12 @@ mod tests {
 
     #[test]
     fn a_range_and_its_upper_half_leave_nothing_out() {
-        for whole in [range(0, 1), range(7, 9), range(0, u64::MAX), range(3, 1_000)] {
+        for whole in [
+            range(0, 1),
+            range(7, 9),
+            range(0, u64::MAX),
+            range(3, 1_000),
+        ] {
             let middle = whole.middle().unwrap_or_default();
             let upper = range(middle, whole.last);
             let lower = whole.below(middle).unwrap_or(upper);

@@ -161,12 +161,7 @@ impl Shard {
         Some(Self {
             founded: true,
             parent: Some(id),
-            ..Self::new(
-                &self.collection,
-                split.at,
-                self.last,
-                self.replicas.clone(),
-            )
+            ..Self::new(&self.collection, split.at, self.last, self.replicas.clone())
         })
     }
 }

@@ -166,7 +166,10 @@ fn a_node_takes_part_in_one_split_at_a_time() {
     let mut world = World::new(3, 3);
     world.rows = BTreeMap::from([(1, 5_000), (2, 5_000), (3, 5_000)]);
     let begun = world.plan();
-    assert!(matches!(begun[..], [PlacementCommand::BeginSplit { shard: 1, .. }]));
+    assert!(matches!(
+        begun[..],
+        [PlacementCommand::BeginSplit { shard: 1, .. }]
+    ));
     world.elects = false;
     world.step();
     assert_eq!(world.plan(), [], "the child has no leader yet");

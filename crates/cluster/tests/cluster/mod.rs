@@ -177,10 +177,19 @@ pub async fn write_somewhere<'a>(
     nodes: impl IntoIterator<Item = &'a ShardNode> + Clone,
     batch: Bytes,
 ) -> u64 {
+    write_to(nodes, SHARD, batch).await
+}
+
+/// The same, to any shard.
+pub async fn write_to<'a>(
+    nodes: impl IntoIterator<Item = &'a ShardNode> + Clone,
+    shard: u64,
+    batch: Bytes,
+) -> u64 {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
         for node in nodes.clone() {
-            let Some(group) = node.groups.get(SHARD) else {
+            let Some(group) = node.groups.get(shard) else {
                 continue;
             };
             match group.write(batch.clone()).await {
@@ -202,10 +211,19 @@ pub async fn read_somewhere<'a>(
     nodes: impl IntoIterator<Item = &'a ShardNode> + Clone,
     numbers: impl IntoIterator<Item = u32> + Clone,
 ) -> BTreeMap<u32, Option<Vec<f32>>> {
+    read_from(nodes, SHARD, numbers).await
+}
+
+/// The same, of any shard.
+pub async fn read_from<'a>(
+    nodes: impl IntoIterator<Item = &'a ShardNode> + Clone,
+    shard: u64,
+    numbers: impl IntoIterator<Item = u32> + Clone,
+) -> BTreeMap<u32, Option<Vec<f32>>> {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
         for node in nodes.clone() {
-            let Some(group) = node.groups.get(SHARD) else {
+            let Some(group) = node.groups.get(shard) else {
                 continue;
             };
             if let Ok(view) = group.readable_view(Consistency::Leader).await {

@@ -52,6 +52,7 @@ fn nothing_given_means_the_defaults() {
         (512 << 20, 16 << 20)
     );
     assert_eq!(config.seal_after, Duration::from_secs(30));
+    assert_eq!(config.split_at, 2_000_000);
     assert!(config.api_keys.is_empty() && !config.data_slots && config.http.tls.is_none());
 }
 
@@ -70,6 +71,7 @@ fn a_file_gives_every_key() {
         disk_reserve = 0
         seal_bytes = "64KiB"
         seal_after = "5m"
+        split_at = 300
         [http]
         listen = "0.0.0.0:80"
         advertise = "vectra.example"
@@ -201,6 +203,7 @@ fn a_value_out_of_range_is_named_with_its_source() {
         ("VECTRA_DIM", "dim", "4097", "1 to 4096"),
         ("VECTRA_SHARDS", "shards", "-1", "1 to 4096"),
         ("VECTRA_SHARDS", "shards", "2.5", "whole number"),
+        ("VECTRA_SPLIT_AT", "split_at", "99", "or 0 for never"),
         ("VECTRA_SHARDS", "shards", "\"many\"", "whole number"),
         (
             "VECTRA_HTTP__MAX_IN_FLIGHT",

@@ -4,6 +4,7 @@
 
 mod address;
 mod advertise;
+mod bounds;
 mod error;
 mod quantity;
 mod raw;
@@ -80,6 +81,8 @@ pub struct Config {
     pub dead_after: Duration,
     /// Bytes a second that this node sends to others when replicas move; `None` for no limit.
     pub move_rate: Option<u64>,
+    /// Vectors of one shard beyond which it splits; `u64::MAX` for never.
+    pub split_at: u64,
     /// How long a shard must be quiet before its growing rows are sealed, however few.
     pub seal_after: Duration,
     /// Who may use the HTTP API; empty leaves it open to everyone.

@@ -22,7 +22,7 @@ pub(super) enum Form {
 }
 
 /// Every key there is.
-pub(super) const KEYS: [(&str, Form); 25] = [
+pub(super) const KEYS: [(&str, Form); 26] = [
     ("http.listen", Form::Text),
     ("http.advertise", Form::Text),
     ("http.max_body", Form::Scalar),
@@ -46,6 +46,7 @@ pub(super) const KEYS: [(&str, Form); 25] = [
     ("api_keys", Form::Structure),
     ("dead_after", Form::Scalar),
     ("move_rate", Form::Scalar),
+    ("split_at", Form::Scalar),
     ("cluster.peers", Form::List),
     ("cluster.join", Form::List),
 ];
@@ -67,6 +68,7 @@ pub(super) struct Raw {
     pub(super) seal_bytes: Option<Size>,
     pub(super) dead_after: Option<Span>,
     pub(super) move_rate: Option<Size>,
+    pub(super) split_at: Option<Whole>,
     pub(super) seal_after: Option<Span>,
     pub(super) api_keys: Vec<RawApiKey>,
     pub(super) cluster: RawCluster,

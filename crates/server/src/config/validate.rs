@@ -1,11 +1,9 @@
 //! From raw values to a [`Config`]: extraction, ranges, and what keys mean together.
 
 use std::collections::HashSet;
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use figment::error::Kind;
 use figment::value::{Dict, Value};
@@ -13,8 +11,7 @@ use figment::{Figment, Profile, Provider};
 
 use super::address::{is_host, port_of, with_scheme};
 use super::error::{ConfigError, Refusal, shown};
-use super::quantity::write_size;
-use super::raw::{KEYS, Raw, RawApiKey, Size, Span, Whole};
+use super::raw::{KEYS, Raw, RawApiKey};
 use super::sources::Sources;
 use super::{ApiKey, Cluster, Config, Grpc, Http, LogFormat, MAX_DIMENSION, Tls};
 
@@ -23,11 +20,6 @@ pub(crate) const MAX_API_KEY: usize = 256;
 
 /// The file limit of a segment keeps its rows well under 2 GiB.
 const SEAL_BYTES: RangeInclusive<u64> = 4 << 10..=1 << 30;
-
-/// A shard node that was restarted in an orderly way is back long before.
-const DEAD_AFTER: RangeInclusive<Duration> =
-    Duration::from_secs(5)..=Duration::from_secs(7 * 24 * 3_600);
-const DEFAULT_DEAD_AFTER: Duration = Duration::from_secs(600);
 
 /// Most of a gigabit network stays free for searches and writes.
 const DEFAULT_MOVE_RATE: u64 = 64 << 20;
@@ -68,13 +60,13 @@ impl Config {
 }
 
 /// Checks values and collects what is wrong with them.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     figment: &'a Figment,
     refusals: Vec<Refusal>,
 }
 
 impl Check<'_> {
-    fn refuse(&mut self, key: &str, reason: impl Into<String>) {
+    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
         let found = self.figment.find_value(key).ok();
         let source = found
             .as_ref()
@@ -209,6 +201,7 @@ impl Check<'_> {
                 0..=i64::MAX as u64,
             ))
             .filter(|rate| *rate > 0),
+            split_at: self.split_at(raw.split_at),
             seal_after: self.span("seal_after", raw.seal_after, (100, "100 ms")),
             api_keys: self.api_keys(raw.api_keys),
             cluster: self.cluster(raw.cluster.peers.0, raw.cluster.join.0),
@@ -239,66 +232,6 @@ impl Check<'_> {
             );
         }
         Some(name)
-    }
-
-    fn whole<T>(
-        &mut self,
-        key: &str,
-        given: Option<Whole>,
-        default: usize,
-        range: RangeInclusive<T>,
-    ) -> usize
-    where
-        T: Copy + Display + TryInto<usize>,
-    {
-        let bound = |bound: &T| (*bound).try_into().unwrap_or(usize::MAX);
-        let allowed = bound(range.start())..=bound(range.end());
-        let Some(Whole(number)) = given else {
-            return default;
-        };
-        match usize::try_from(number) {
-            Ok(number) if allowed.contains(&number) => number,
-            _ => {
-                self.refuse(key, format!("must be {} to {}", range.start(), range.end()));
-                default
-            }
-        }
-    }
-
-    fn size(
-        &mut self,
-        key: &str,
-        given: Option<Size>,
-        default: u64,
-        range: RangeInclusive<u64>,
-    ) -> u64 {
-        let size = given.map_or(default, |size| size.0);
-        if range.contains(&size) {
-            return size;
-        }
-        let (least, most) = (write_size(*range.start()), write_size(*range.end()));
-        self.refuse(key, format!("must be {least} to {most}"));
-        default
-    }
-
-    /// At least so many milliseconds, also in words; 30 s unless given.
-    fn span(&mut self, key: &str, given: Option<Span>, least: (u64, &str)) -> Duration {
-        let default = Duration::from_secs(30);
-        let span = given.map_or(default, |span| span.0);
-        if (Duration::from_millis(least.0)..=Duration::from_secs(3600)).contains(&span) {
-            return span;
-        }
-        self.refuse(key, format!("must be {} to 1 h", least.1));
-        default
-    }
-
-    fn dead_after(&mut self, given: Option<Duration>) -> Duration {
-        let dead_after = given.unwrap_or(DEFAULT_DEAD_AFTER);
-        if DEAD_AFTER.contains(&dead_after) {
-            return dead_after;
-        }
-        self.refuse("dead_after", "must be 5 s to 7 days (168h)");
-        DEFAULT_DEAD_AFTER
     }
 
     fn tls(&mut self, certificate: Option<String>, key: Option<String>) -> Option<Tls> {

@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use vectra_cluster::placement::Child;
 use vectra_cluster::{
-    CatchUp, Consistency, Fault, GroupStatus, ShardGroup, ShardGroups, ShardId, WriteError,
+    CatchUp, Consistency, Fault, GroupStatus, Readable, ShardGroup, ShardGroups, ShardId,
+    WriteError,
 };
 use vectra_kernel::{Query, VectorError};
 use vectra_wire::v1;
@@ -49,6 +51,18 @@ pub struct LeafAnswer {
     pub certified: bool,
     /// Shards of which this node may not answer for now.
     pub not_leaders: Vec<v1::NotLeader>,
+    /// Shards that have split off and that the one who asks did not know of; nothing is said of
+    /// their rows.
+    pub children: Vec<v1::Children>,
+}
+
+/// A shard that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Its id.
+    pub shard: ShardId,
+    /// How often it has split, as the one who asks knows; `None` if that one knows of no splits.
+    pub splits: Option<u32>,
 }
 
 /// Why a leaf could not answer at all.
@@ -101,7 +115,7 @@ impl Leaf {
     /// The `k` best rows over `shards`, each read as of one moment.
     pub async fn search(
         &self,
-        shards: &[ShardId],
+        shards: &[Asked],
         vector: Vec<f32>,
         k: usize,
         precision: Precision,
@@ -115,27 +129,38 @@ impl Leaf {
         };
         let mut views = Vec::with_capacity(shards.len());
         // At the same time: what one of them waits for does not add to what the others do.
-        let readable = join_all(shards.iter().map(|&shard| async move {
+        let readable = join_all(shards.iter().map(|asked| async move {
+            let shard = asked.shard;
             match self.groups.get(shard) {
                 Some(group) => group
-                    .readable_view(consistency)
+                    .readable(consistency)
                     .await
                     .map_err(|refusal| not_leader(shard, refusal)),
                 None => Err(not_here(shard)),
             }
         }));
-        for (&shard, view) in shards.iter().zip(readable.await) {
-            match view {
-                Ok(view) if view.dimension() == query.dimension() => views.push(view),
-                Ok(view) => {
-                    return Err(LeafError::Dimension {
-                        shard,
-                        expected: view.dimension(),
-                        got: query.dimension(),
-                    });
+        for (&asked, state) in shards.iter().zip(readable.await) {
+            let shard = asked.shard;
+            let told = state.and_then(|state| {
+                let unknown = unknown_children(asked, &state)?;
+                Ok((state.view, unknown))
+            });
+            let (view, unknown) = match told {
+                Ok(told) => told,
+                Err(refusal) => {
+                    answer.not_leaders.push(refusal);
+                    continue;
                 }
-                Err(refusal) => answer.not_leaders.push(refusal),
+            };
+            if view.dimension() != query.dimension() {
+                return Err(LeafError::Dimension {
+                    shard,
+                    expected: view.dimension(),
+                    got: query.dimension(),
+                });
             }
+            views.push(view);
+            answer.children.extend(unknown);
         }
         let found = self
             .pool
@@ -157,6 +182,9 @@ impl Leaf {
         match group.write(batch).await {
             Ok(existed) => Outcome::Written(v1::Written { existed }),
             Err(WriteError::NotLeader(refusal)) => Outcome::NotLeader(not_leader(shard, refusal)),
+            Err(WriteError::Elsewhere { children }) => {
+                Outcome::Elsewhere(children_of(shard, &children))
+            }
             Err(WriteError::Refused { reason }) => Outcome::Refused(reason),
             Err(WriteError::Unknown { reason }) => Outcome::Unknown(reason),
         }
@@ -173,12 +201,27 @@ impl Leaf {
         let Some(group) = self.groups.get(shard) else {
             return Ok(Outcome::NotLeader(not_here(shard)));
         };
-        match group.readable_view(consistency).await {
-            Ok(view) => Ok(view.find(id)?.map_or(Outcome::Absent(true), |vector| {
-                Outcome::Vector(vectra_wire::floats_to_bytes(&vector))
-            })),
-            Err(refusal) => Ok(Outcome::NotLeader(not_leader(shard, refusal))),
+        let state = match group.readable(consistency).await {
+            Ok(state) => state,
+            Err(refusal) => return Ok(Outcome::NotLeader(not_leader(shard, refusal))),
+        };
+        let hash = vectra_cluster::placement::hash(id);
+        if state.range.is_some_and(|range| !range.contains(hash)) {
+            let mut children = state.children.iter();
+            if !children.any(|child| child.range.contains(hash)) {
+                let reason = format!("the id does not belong to shard {shard}");
+                return Ok(Outcome::NotLeader(v1::NotLeader {
+                    shard,
+                    leader: None,
+                    reason,
+                }));
+            }
+            return Ok(Outcome::Elsewhere(children_of(shard, &state.children)));
         }
+        let found = state.view.find(id)?;
+        Ok(found.map_or(Outcome::Absent(true), |vector| {
+            Outcome::Vector(vectra_wire::floats_to_bytes(&vector))
+        }))
     }
 
     /// What this node's replicas report to the coordinators.
@@ -192,6 +235,8 @@ impl Leaf {
                 rows: group.shard().view().live_rows(),
                 bytes: group.shard().disk_bytes(),
                 members: Some(members(&group, &status)),
+                splits: group.splits(),
+                ready: group.readable_now(),
                 fault: status.fault,
                 ..v1::ReplicaReport::default()
             }
@@ -258,6 +303,37 @@ fn members(group: &ShardGroup, status: &GroupStatus) -> v1::Members {
         members.catch_ups = group.catch_ups().into_iter().map(catch_up).collect();
     }
     members
+}
+
+/// The shards that have split off and that the one who asks does not know of, if any. An answer that it would
+/// take for less than it is, or for more, is refused.
+fn unknown_children(asked: Asked, state: &Readable) -> Result<Option<v1::Children>, v1::NotLeader> {
+    let refused = |reason: &str| v1::NotLeader {
+        shard: asked.shard,
+        leader: None,
+        reason: reason.to_owned(),
+    };
+    let known = asked.splits.map_or(0, |splits| splits as usize);
+    match state.children.get(known..) {
+        None => Err(refused("this replica has yet to see the shard split")),
+        Some([]) => Ok(None),
+        Some(_) if asked.splits.is_none() => Err(refused(
+            "the coordinator is of a version that knows no splits",
+        )),
+        Some(unknown) => Ok(Some(children_of(asked.shard, unknown))),
+    }
+}
+
+fn children_of(shard: ShardId, children: &[Child]) -> v1::Children {
+    let child = |child: &Child| v1::Child {
+        shard: child.shard,
+        first: child.range.first,
+        last: child.range.last,
+    };
+    v1::Children {
+        shard,
+        children: children.iter().map(child).collect(),
+    }
 }
 
 fn not_leader(shard: ShardId, refusal: vectra_cluster::NotLeader) -> v1::NotLeader {

@@ -5,7 +5,7 @@ use vectra_cluster::Consistency;
 use vectra_wire::v1;
 use vectra_wire::v1::shard_node_server::ShardNode;
 
-use super::{Leaf, LeafError};
+use super::{Asked, Leaf, LeafError};
 use crate::root::Precision;
 
 /// Serves this node's shards to coordinators.
@@ -55,9 +55,15 @@ impl ShardNode for ShardNodeService {
         let vector = vectra_wire::floats_from_bytes(&request.vector)
             .ok_or_else(|| Status::invalid_argument("the vector is cut off within a float"))?;
         let k = request.k as usize;
+        let splits = request.splits.iter().copied().map(Some);
+        let splits = splits.chain(std::iter::repeat(None));
+        let asked = request.shards.iter().zip(splits);
+        let asked: Vec<Asked> = asked
+            .map(|(&shard, splits)| Asked { shard, splits })
+            .collect();
         let answer = self
             .leaf
-            .search(&request.shards, vector, k, precision, consistency)
+            .search(&asked, vector, k, precision, consistency)
             .await
             .map_err(status_of)?;
         let hit = |hit: crate::root::Hit| v1::Hit {
@@ -68,6 +74,7 @@ impl ShardNode for ShardNodeService {
             hits: answer.hits.into_iter().map(hit).collect(),
             certified: answer.certified,
             not_leaders: answer.not_leaders,
+            children: answer.children,
         }))
     }
 

@@ -21,11 +21,12 @@ const AGREEMENT: Duration = Duration::from_secs(5);
 /// Copies that one node receives, or sends, at the same time.
 const AT_ONCE: usize = 2;
 
-/// Plans moves while this coordinator leads the placement.
+/// Plans moves and splits while this coordinator leads the placement.
 pub(super) struct Balancer {
     pub(super) placement: PlacementGroup,
     pub(super) root: Arc<Root>,
     pub(super) dead_after: Duration,
+    pub(super) split_at: u64,
 }
 
 impl Balancer {
@@ -34,6 +35,7 @@ impl Balancer {
         let limits = Limits {
             dead_after: self.dead_after,
             at_once: AT_ONCE,
+            split_at: self.split_at,
         };
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

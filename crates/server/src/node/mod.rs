@@ -304,6 +304,7 @@ async fn settle_and_stay(
         placement: found.placement.clone(),
         root: Arc::clone(&found.root),
         dead_after: config.dead_after,
+        split_at: config.split_at,
     };
     let presence = Presence {
         data,
@@ -348,6 +349,7 @@ async fn follow(
             // A copy that is still being read when it should go is dropped a little later.
             if let Some(leaf) = &leaf {
                 leaf.groups().drop_left().await;
+                leaf.groups().start_children().await;
             }
         }
     }

@@ -85,6 +85,8 @@ pub(super) struct ShardGlance {
     pub(super) leader: Option<NodeId>,
     pub(super) rows: u64,
     pub(super) bytes: u64,
+    /// How many shards have split off, by the same report as the rows.
+    pub(super) splits: u32,
     pub(super) faults: Vec<String>,
 }
 
@@ -229,6 +231,9 @@ impl Directory {
             }
             shards.insert(*id, seen);
         }
+        for (id, _) in map.unfinished_children() {
+            shards.insert(id, heard.observe_shard(id));
+        }
         Observed { nodes, shards }
     }
 
@@ -249,7 +254,7 @@ impl Directory {
             .get(&shard)
             .map(|leader| leader.node)
             .filter(|node| heard.nodes.get(node).is_some_and(Sighting::is_fresh));
-        let (mut rows, mut bytes) = (0, 0);
+        let (mut rows, mut bytes, mut splits) = (0, 0, 0);
         let mut faults = Vec::new();
         for (&node, sighting) in &heard.nodes {
             for report in sighting
@@ -262,6 +267,7 @@ impl Directory {
                 if decides {
                     rows = rows.max(report.rows);
                     bytes = bytes.max(report.bytes);
+                    splits = splits.max(report.splits);
                 }
                 faults.extend(
                     report
@@ -275,6 +281,7 @@ impl Directory {
             leader,
             rows,
             bytes,
+            splits,
             faults,
         }
     }
@@ -333,6 +340,8 @@ impl Heard {
                     dropped: report.dropped,
                     member_as_of: position_of(report).filter(|_| is_member),
                     bytes: report.bytes,
+                    rows: report.rows,
+                    splits: report.splits,
                 };
                 observed.replicas.insert(node, copy);
             }
@@ -342,6 +351,7 @@ impl Heard {
                 node,
                 settled: report.members.as_ref()?.settled,
                 as_of: position_of(report)?,
+                ready: report.ready,
             })
         });
         observed

@@ -45,6 +45,8 @@ impl ClusterStatus {
             .iter()
             .filter(|shard| shard.move_failed.is_some());
         gauge!("vectra_cluster_moves_given_up").set(given_up.count() as f64);
+        describe_gauge!("vectra_cluster_splits", "Shards that are splitting.");
+        gauge!("vectra_cluster_splits").set(self.splits.len() as f64);
         measure_coordinators(&self.coordinators);
         measure_nodes(&self.nodes);
         measure_moves(&self.moves);
@@ -170,6 +172,7 @@ mod tests {
             collections: Vec::new(),
             shards: Vec::new(),
             moves,
+            splits: Vec::new(),
         };
         let recorder = PrometheusBuilder::new().build_recorder();
         with_local_recorder(&recorder, || status.measure());
@@ -193,6 +196,7 @@ mod tests {
                 r#"vectra_cluster_node_draining{id="2",address="shard-2:8100"} 1"#,
                 r#"vectra_cluster_node_memory_bytes{id="1",address="shard-1:8100"} 1000"#,
                 "vectra_cluster_moves 0",
+                "vectra_cluster_splits 0",
             ],
         );
         assert!(!page.contains("vectra_cluster_move_"), "{page}");

@@ -13,7 +13,7 @@ use vectra_wire::v1::write_response::Outcome as WriteOutcome;
 
 use super::patience::Trouble;
 use super::{Hit, Precision, SearchQuery};
-use crate::leaf::{Leaf, LeafAnswer, LeafError};
+use crate::leaf::{Asked, Leaf, LeafAnswer, LeafError};
 
 /// The largest message a leaf may answer with: 10,000 hits with ids of 512 bytes fit well.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -55,7 +55,7 @@ impl Leaves {
     pub(super) async fn search(
         &self,
         node: NodeId,
-        shards: Vec<ShardId>,
+        shards: &[Asked],
         query: &SearchQuery,
         within: Duration,
     ) -> Result<LeafAnswer, CallError> {
@@ -67,7 +67,7 @@ impl Leaves {
             ..
         } = query;
         if let Some(leaf) = self.here(node) {
-            let answer = leaf.search(&shards, vector.clone(), *k, *precision, *consistency);
+            let answer = leaf.search(shards, vector.clone(), *k, *precision, *consistency);
             return answer.await.map_err(CallError::from);
         }
         let precision = match precision {
@@ -75,7 +75,8 @@ impl Leaves {
             Precision::Sq8 => v1::Precision::Sq8,
         };
         let request = v1::SearchRequest {
-            shards,
+            shards: shards.iter().map(|asked| asked.shard).collect(),
+            splits: shards.iter().filter_map(|asked| asked.splits).collect(),
             vector: vectra_wire::floats_to_bytes(vector),
             k: u32::try_from(*k).unwrap_or(u32::MAX),
             precision: precision.into(),
@@ -94,6 +95,7 @@ impl Leaves {
             hits: answer.hits.into_iter().map(hit).collect(),
             certified: answer.certified,
             not_leaders: answer.not_leaders,
+            children: answer.children,
         })
     }
 

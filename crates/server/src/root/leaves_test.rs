@@ -14,7 +14,7 @@ use vectra_wire::v1::shard_node_server::{ShardNode, ShardNodeServer};
 
 use super::leaves::{CallError, Leaves};
 use super::{Consistency, Precision, SearchQuery};
-use crate::leaf::LeafAnswer;
+use crate::leaf::{Asked, LeafAnswer};
 
 const NODE: u64 = 7;
 /// Nothing here takes so long unless it is broken.
@@ -84,7 +84,11 @@ async fn search(leaves: &Leaves, within: Duration) -> Result<LeafAnswer, CallErr
         consistency: Consistency::Any,
         allow_partial: false,
     };
-    leaves.search(NODE, vec![1], &query, within).await
+    let asked = Asked {
+        shard: 1,
+        splits: Some(0),
+    };
+    leaves.search(NODE, &[asked], &query, within).await
 }
 
 async fn next(events: &mut UnboundedReceiver<Event>) -> Option<Event> {

@@ -20,6 +20,7 @@ mod scatter;
 mod scatter_test;
 mod service;
 mod status;
+mod target;
 mod write;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use vectra_cluster::{Consistency, NodeId, ShardId};
 
 use super::Directory;
 use super::patience::pause;
+use super::target::Target;
 
 /// While one replica is silent and the others have refused, they are asked again after this time: an
 /// election takes longer.
@@ -20,7 +21,7 @@ const ROUNDS: usize = 3;
 /// when one refuses or cannot be reached, and when one takes longer than usual, beside it. When all
 /// were asked, a new round begins after a pause.
 pub(super) struct Pending {
-    pub(super) shard: ShardId,
+    pub(super) target: Target,
     replicas: Vec<NodeId>,
     asked: Vec<NodeId>,
     refused: Vec<NodeId>,
@@ -42,9 +43,9 @@ pub(super) enum Next {
 }
 
 impl Pending {
-    pub(super) fn new(shard: ShardId, replicas: Vec<NodeId>, now: Instant) -> Self {
+    pub(super) fn new(target: Target, replicas: Vec<NodeId>, now: Instant) -> Self {
         Self {
-            shard,
+            target,
             replicas,
             asked: Vec::new(),
             refused: Vec::new(),
@@ -54,12 +55,16 @@ impl Pending {
         }
     }
 
+    pub(super) fn shard(&self) -> ShardId {
+        self.target.shard
+    }
+
     /// Whom to ask now, by what is known of the nodes.
     pub(super) fn next(&self, directory: &Directory, consistency: Consistency) -> Next {
         let free = self.free();
         let next = match consistency {
             Consistency::Any => directory.pick_any(&free),
-            _ => directory.pick(self.shard, &free, 0),
+            _ => directory.pick(self.shard(), &free, 0),
         };
         match (next, &self.failure) {
             (Some(node), _) => Next::Ask(node),
@@ -108,11 +113,14 @@ impl Pending {
         self.refuse(node, None, now);
     }
 
-    /// All were asked: after a pause, it is the turn of those that refused.
+    /// All were asked: after a pause, it is the turn of those that refused. `replicas` are none if the
+    /// map does not know the shard yet: then they are those of the one that it split off from.
     pub(super) fn begin_round(&mut self, replicas: Vec<NodeId>, now: Instant) {
         self.rounds += 1;
         self.refused.clear();
-        self.replicas = replicas;
+        if !replicas.is_empty() {
+            self.replicas = replicas;
+        }
         self.due = if self.asked.is_empty() {
             now + pause(self.rounds)
         } else {
@@ -131,6 +139,7 @@ impl Pending {
 mod tests {
     use super::*;
     use crate::root::NodeFigures;
+    use vectra_cluster::placement::HashRange;
 
     const LATE: Duration = Duration::from_millis(50);
 
@@ -140,7 +149,13 @@ mod tests {
             directory.node_announced(node, NodeFigures::default(), Vec::new());
         }
         let now = Instant::now();
-        (Pending::new(7, vec![1, 2, 3], now), directory, now)
+        let range = HashRange { first: 0, last: 9 };
+        let target = Target {
+            shard: 7,
+            range,
+            splits: 0,
+        };
+        (Pending::new(target, vec![1, 2, 3], now), directory, now)
     }
 
     fn next(pending: &Pending, directory: &Directory) -> Next {

@@ -3,14 +3,18 @@
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
+use vectra_cluster::ShardId;
+use vectra_cluster::placement::{self, HashRange};
 use vectra_wire::v1::fetch_response::Outcome;
 
 use super::leaves::CallError;
 use super::patience::Patience;
 use super::scatter::{Gathered, Known, Reply, Terms, scatter};
+use super::target::Target;
 use super::{
     Consistency, DEFAULT_COLLECTION, Precision, Root, RootError, SearchAnswer, SearchQuery, gather,
 };
+use crate::leaf::Asked;
 
 impl Root {
     /// The `k` nearest neighbours over all shards.
@@ -36,17 +40,22 @@ impl Root {
             patience,
         };
         let query = &query;
-        let call = |node, shards, within| async move {
-            let answer = self.leaves.search(node, shards, query, within).await?;
+        let call = |node, targets: Vec<Target>, within| async move {
+            let asked: Vec<Asked> = targets.iter().map(Target::asked).collect();
+            let answer = self.leaves.search(node, &asked, query, within).await?;
             Ok(Reply {
                 answer: (answer.hits, answer.certified),
                 refusals: answer.not_leaders,
+                children: answer.children,
             })
         };
+        let shards = collection.shards.iter();
+        let all_of = |id: &ShardId| Some(Target::all_of(*id, map.shards.get(id)?));
+        let targets: Vec<Target> = shards.filter_map(all_of).collect();
         let Gathered {
             answers,
             mut missing,
-        } = scatter(self.known(), &collection.shards, terms, call).await?;
+        } = scatter(self.known(), &targets, terms, call).await?;
         missing.sort_unstable();
         // Of what is missing nothing is proven.
         certified &= missing.is_empty();
@@ -71,28 +80,50 @@ impl Root {
     ) -> Result<Option<Vec<f32>>, RootError> {
         let patience = Patience::until(deadline);
         let map = self.map_to_read(patience).await?;
-        let Some(shard) = map.shard_of(DEFAULT_COLLECTION, id) else {
+        let shard = map.shard_of(DEFAULT_COLLECTION, id);
+        let Some((shard, placed)) = shard.and_then(|id| Some((id, map.shards.get(&id)?))) else {
             return Ok(None);
+        };
+        let hash = placement::hash(id);
+        let target = Target {
+            range: HashRange {
+                first: hash,
+                last: hash,
+            },
+            ..Target::all_of(shard, placed)
         };
         let terms = Terms {
             consistency,
             allow_partial: false,
             patience,
         };
-        let call = |node, _, within| async move {
+        let call = |node, targets: Vec<Target>, within| async move {
+            let shard = targets.first().map_or(shard, |target| target.shard);
             let outcome = self.leaves.fetch(node, shard, id, consistency, within);
-            let (answer, refusals) = match outcome.await? {
+            let (mut refusals, mut children) = (Vec::new(), Vec::new());
+            let answer = match outcome.await? {
                 Outcome::Vector(bytes) => {
                     let vector = vectra_wire::floats_from_bytes(&bytes);
                     let half = || CallError::Failed(format!("node {node} sent half a float"));
-                    (Some(vector.ok_or_else(half)?), Vec::new())
+                    Some(vector.ok_or_else(half)?)
                 }
-                Outcome::Absent(_) => (None, Vec::new()),
-                Outcome::NotLeader(refusal) => (None, vec![refusal]),
+                Outcome::Absent(_) => None,
+                Outcome::NotLeader(refusal) => {
+                    refusals.push(refusal);
+                    None
+                }
+                Outcome::Elsewhere(elsewhere) => {
+                    children.push(elsewhere);
+                    None
+                }
             };
-            Ok(Reply { answer, refusals })
+            Ok(Reply {
+                answer,
+                refusals,
+                children,
+            })
         };
-        let gathered = scatter(self.known(), &[shard], terms, call).await?;
+        let gathered = scatter(self.known(), &[target], terms, call).await?;
         Ok(gathered.answers.into_answers().next().flatten())
     }
 

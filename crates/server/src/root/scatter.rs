@@ -11,7 +11,8 @@ use futures::future::{AbortHandle, Abortable};
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use vectra_cluster::{Consistency, NodeId, ShardId, placement::PlacementMap};
+use vectra_cluster::placement::{Child, PlacementMap};
+use vectra_cluster::{Consistency, NodeId, ShardId};
 use vectra_wire::v1;
 
 use super::cover::Cover;
@@ -19,6 +20,7 @@ use super::latency::Latencies;
 use super::leaves::CallError;
 use super::patience::{Patience, Trouble};
 use super::pending::{Next, Pending};
+use super::target::{Target, children_of};
 use super::{Directory, RootError};
 
 /// What a scatter begins with.
@@ -44,6 +46,8 @@ pub(super) struct Reply<T> {
     pub(super) answer: T,
     /// The shards of which it tells nothing, and why.
     pub(super) refusals: Vec<v1::NotLeader>,
+    /// The shards that have split off and that the call did not know of.
+    pub(super) children: Vec<v1::Children>,
 }
 
 /// What all leaves answered.
@@ -62,7 +66,7 @@ struct Scatter<'a, T> {
     /// The calls on their way, by number.
     calls: BTreeMap<usize, Call>,
     answers: Cover<T>,
-    missing: Vec<ShardId>,
+    missing: Vec<Target>,
     /// Why a replica did not answer, last.
     trouble: Option<Trouble>,
 }
@@ -70,34 +74,35 @@ struct Scatter<'a, T> {
 /// A call on its way.
 struct Call {
     node: NodeId,
-    shards: Vec<ShardId>,
+    targets: Vec<Target>,
     began: Instant,
     abort: AbortHandle,
 }
 
-/// Asks for `shards`. `call` asks one node for some of them, within some time; dropped, it cancels.
+/// Asks for `targets`, and for those that they turn out to have split into. `call` asks one node for some
+/// of them, within some time; dropped, it cancels.
 pub(super) async fn scatter<T, F>(
     known: Known<'_>,
-    shards: &[ShardId],
+    targets: &[Target],
     terms: Terms,
-    call: impl Fn(NodeId, Vec<ShardId>, Duration) -> F,
+    call: impl Fn(NodeId, Vec<Target>, Duration) -> F,
 ) -> Result<Gathered<T>, RootError>
 where
     F: Future<Output = Result<Reply<T>, CallError>>,
 {
     let patience = terms.patience;
-    let mut scatter = Scatter::new(known, shards, terms);
+    let mut scatter = Scatter::new(known, targets, terms);
     let mut under_way = FuturesUnordered::new();
     let mut count = 0;
     loop {
-        for (node, shards) in scatter.due()? {
-            let reply = call(node, shards.clone(), patience.left());
+        for (node, targets) in scatter.due()? {
+            let reply = call(node, targets.clone(), patience.left());
             let number = count;
             count += 1;
             let (abort, registration) = AbortHandle::new_pair();
             let numbered = async move { (number, reply.await) };
             under_way.push(Abortable::new(numbered, registration));
-            scatter.called(number, node, shards, abort);
+            scatter.called(number, node, targets, abort);
         }
         if scatter.is_over()? {
             let Scatter {
@@ -106,7 +111,8 @@ where
                 ..
             } = scatter;
             // One that was given up may have been answered for after all, along with another.
-            missing.retain(|shard| !answers.has(*shard));
+            missing.retain(|target| !answers.has(target.range));
+            let missing = missing.iter().map(|target| target.shard).collect();
             return Ok(Gathered { answers, missing });
         }
         let next = timeout_at(scatter.wakes(), next_of(&mut under_way)).await;
@@ -118,21 +124,21 @@ where
 }
 
 impl<'a, T> Scatter<'a, T> {
-    fn new(known: Known<'a>, shards: &[ShardId], terms: Terms) -> Self {
+    fn new(known: Known<'a>, targets: &[Target], terms: Terms) -> Self {
         let mut scatter = Self {
             known,
             terms,
             now: Instant::now(),
-            pending: Vec::with_capacity(shards.len()),
+            pending: Vec::with_capacity(targets.len()),
             calls: BTreeMap::new(),
             answers: Cover::default(),
             missing: Vec::new(),
             trouble: None,
         };
         let map = scatter.map();
-        for &shard in shards {
-            let replicas = scatter.replicas(&map, shard);
-            let pending = Pending::new(shard, replicas, scatter.now);
+        for &target in targets {
+            let replicas = scatter.replicas(&map, target.shard);
+            let pending = Pending::new(target, replicas, scatter.now);
             scatter.pending.push(pending);
         }
         scatter
@@ -153,8 +159,8 @@ impl<'a, T> Scatter<'a, T> {
     }
 
     /// Whom to ask now, and for which shards.
-    fn due(&mut self) -> Result<BTreeMap<NodeId, Vec<ShardId>>, RootError> {
-        let mut due: BTreeMap<NodeId, Vec<ShardId>> = BTreeMap::new();
+    fn due(&mut self) -> Result<BTreeMap<NodeId, Vec<Target>>, RootError> {
+        let mut due: BTreeMap<NodeId, Vec<Target>> = BTreeMap::new();
         let patience = self.known.latencies.patience();
         let mut pending = std::mem::take(&mut self.pending);
         for one in pending.iter_mut().filter(|one| one.due <= self.now) {
@@ -164,10 +170,10 @@ impl<'a, T> Scatter<'a, T> {
                         self.known.directory.late(*late);
                     }
                     one.ask(node, patience, self.now);
-                    due.entry(node).or_default().push(one.shard);
+                    due.entry(node).or_default().push(one.target);
                 }
                 Next::NewRound => {
-                    let replicas = self.replicas(&self.map(), one.shard);
+                    let replicas = self.replicas(&self.map(), one.shard());
                     one.begin_round(replicas, self.now);
                 }
                 Next::Fail(reason) => return Err(RootError::Internal(reason)),
@@ -177,10 +183,10 @@ impl<'a, T> Scatter<'a, T> {
         Ok(due)
     }
 
-    fn called(&mut self, number: usize, node: NodeId, shards: Vec<ShardId>, abort: AbortHandle) {
+    fn called(&mut self, number: usize, node: NodeId, targets: Vec<Target>, abort: AbortHandle) {
         let call = Call {
             node,
-            shards,
+            targets,
             began: self.now,
             abort,
         };
@@ -195,12 +201,12 @@ impl<'a, T> Scatter<'a, T> {
             let directory = self.known.directory;
             let given_up = |one: &mut Pending| is_last || one.is_hopeless(directory);
             let given_up = self.pending.extract_if(.., given_up);
-            self.missing.extend(given_up.map(|one| one.shard));
+            self.missing.extend(given_up.map(|one| one.target));
         }
         if is_last && !self.pending.is_empty() {
             let silent = self.pending.iter().find_map(|one| one.asked().first());
             let trouble = self.trouble.take().or_else(|| silent.map(silence));
-            let shards = self.pending.iter().map(|one| one.shard).collect();
+            let shards = self.pending.iter().map(Pending::shard).collect();
             return Err(patience.over(shards, trouble.unwrap_or_default()));
         }
         Ok(self.pending.is_empty())
@@ -224,7 +230,7 @@ impl<'a, T> Scatter<'a, T> {
             Err(CallError::Overloaded(reason)) => return Err(RootError::Overloaded(reason)),
             Err(CallError::Failed(reason)) => {
                 self.known.directory.answered(node);
-                for one in asked_for(&mut self.pending, &call.shards) {
+                for one in asked_for(&mut self.pending, &call.targets) {
                     one.fail(node, reason.clone(), now);
                 }
             }
@@ -232,10 +238,10 @@ impl<'a, T> Scatter<'a, T> {
             Err(_) if self.terms.patience.is_over() => return Ok(()),
             Err(lost) => {
                 self.trouble = Some(lost.trouble(node));
-                for shard in &call.shards {
-                    self.known.directory.lost(*shard, node);
+                for target in &call.targets {
+                    self.known.directory.lost(target.shard, node);
                 }
-                for one in asked_for(&mut self.pending, &call.shards) {
+                for one in asked_for(&mut self.pending, &call.targets) {
                     one.refuse(node, None, now);
                 }
             }
@@ -245,18 +251,24 @@ impl<'a, T> Scatter<'a, T> {
     }
 
     fn take_answer(&mut self, call: &Call, reply: Reply<T>) {
-        let Reply { answer, refusals } = reply;
+        let Reply {
+            answer,
+            refusals,
+            children,
+        } = reply;
         let (node, now) = (call.node, self.now);
         self.known.directory.answered(node);
-        let mut told = call.shards.clone();
+        let mut told = call.targets.clone();
         for refusal in refusals {
-            told.retain(|shard| *shard != refusal.shard);
+            told.retain(|target| target.shard != refusal.shard);
             // One that may not answer for another reason says nothing about who leads.
             if self.terms.consistency != Consistency::Any {
                 let directory = self.known.directory;
                 directory.correct(refusal.shard, node, refusal.leader);
             }
-            for one in asked_for(&mut self.pending, &[refusal.shard]) {
+            let refused = call.targets.iter();
+            let refused = refused.filter(|target| target.shard == refusal.shard);
+            for one in asked_for(&mut self.pending, &refused.copied().collect::<Vec<_>>()) {
                 one.refuse(node, refusal.leader, now);
             }
             self.trouble = Some(Trouble::Refused(refusal.reason));
@@ -265,13 +277,50 @@ impl<'a, T> Scatter<'a, T> {
             return;
         }
         self.known.latencies.note(now - call.began);
-        self.answers.offer(told.clone(), answer);
+        let mut ranges = Vec::with_capacity(told.len());
+        for target in &told {
+            let of_it = children.iter().find(|of| of.shard == target.shard);
+            let children = of_it.map(children_of).unwrap_or_default();
+            ranges.extend(target.without(&children).map(|left| left.range));
+            self.split(target, &children);
+        }
+        self.answers.offer(ranges, answer);
         let Self {
             pending, answers, ..
         } = self;
-        pending.retain(|one| !answers.has(one.shard));
+        pending.retain(|one| !answers.has(one.target.range));
         for one in asked_for(pending, &told) {
             one.ask_again(node, now);
+        }
+    }
+
+    /// A shard that was asked for has split: asks for its children too.
+    fn split(&mut self, asked: &Target, children: &[Child]) {
+        if children.is_empty() {
+            return;
+        }
+        let map = self.map();
+        let own = self.replicas(&map, asked.shard);
+        // What others have told before may be newer.
+        let is_news = |one: &Pending| one.target.splits == asked.splits;
+        self.pending.retain_mut(|one| {
+            if one.shard() != asked.shard || !is_news(one) {
+                return true;
+            }
+            let left = one.target.without(children);
+            one.target = left.unwrap_or(one.target);
+            left.is_some()
+        });
+        for target in children.iter().filter_map(|child| asked.part_of(child)) {
+            let is_asked_for = self.pending.iter().any(|one| one.shard() == target.shard);
+            if is_asked_for || self.answers.has(target.range) {
+                continue;
+            }
+            let mut replicas = self.replicas(&map, target.shard);
+            if replicas.is_empty() {
+                replicas.clone_from(&own);
+            }
+            self.pending.push(Pending::new(target, replicas, self.now));
         }
     }
 
@@ -285,7 +334,9 @@ impl<'a, T> Scatter<'a, T> {
             ..
         } = self;
         calls.retain(|_, call| {
-            let is_awaited = pending.iter().any(|one| call.shards.contains(&one.shard));
+            let is_awaited =
+                |target: &Target| pending.iter().any(|one| one.shard() == target.shard);
+            let is_awaited = call.targets.iter().any(is_awaited);
             if !is_awaited {
                 known.latencies.note(*now - call.began);
                 call.abort.abort();
@@ -297,16 +348,19 @@ impl<'a, T> Scatter<'a, T> {
 
 fn asked_for<'a>(
     pending: &'a mut [Pending],
-    shards: &'a [ShardId],
+    targets: &'a [Target],
 ) -> impl Iterator<Item = &'a mut Pending> {
-    pending.iter_mut().filter(|one| shards.contains(&one.shard))
+    let is_asked = |one: &&mut Pending| targets.iter().any(|target| target.shard == one.shard());
+    pending.iter_mut().filter(is_asked)
 }
 
 /// The nodes that may answer for a shard: those that hold it, and then, as long as it is on its way
-/// to others, those.
+/// to others, those. None if the map does not know it.
 pub(super) fn replicas_of(map: &PlacementMap, shard: ShardId) -> Vec<NodeId> {
     let Some(placed) = map.shards.get(&shard) else {
-        return Vec::new();
+        let mut children = map.unfinished_children();
+        let child = children.find(|(child, _)| *child == shard);
+        return child.map_or_else(Vec::new, |(_, child)| child.replicas);
     };
     let mut replicas = placed.replicas.clone();
     let coming = placed.hosts();

@@ -15,6 +15,7 @@ use super::latency::Latencies;
 use super::leaves::CallError;
 use super::patience::Patience;
 use super::scatter::{Known, Reply, Terms, scatter};
+use super::target::Target;
 use super::{Directory, NodeFigures, RootError};
 
 /// What a node does with a call, by the number of the call to it.
@@ -22,6 +23,7 @@ type Behaviour = fn(usize) -> Deed;
 
 enum Deed {
     Answer,
+    AnswerSplit { splits: usize },
     Refuse { leader: Option<NodeId> },
     Silence,
     Error(CallError),
@@ -55,8 +57,11 @@ impl Leaves {
             directory.node_announced(*node, NodeFigures::default(), Vec::new());
         }
         let mut map = PlacementMap::default();
+        let mut targets = Vec::new();
         for (shard, replicas) in (1..).zip(&self.replicas) {
-            let placed = Shard::new("default", 0, 0, replicas.clone());
+            let (first, last) = (100 * shard, 100 * shard + 99);
+            let placed = Shard::new("default", first, last, replicas.clone());
+            targets.push(Target::all_of(shard, &placed));
             map.shards.insert(shard, placed);
         }
         let (_sender, maps) = watch::channel(Arc::new(map));
@@ -71,8 +76,8 @@ impl Leaves {
             allow_partial,
             patience: Patience::until(Instant::now() + time),
         };
-        let call = |node, shards, _| self.call(node, shards);
-        let gathered = scatter(known, &[1, 2], terms, call).await?;
+        let call = |node, targets, _| self.call(node, targets);
+        let gathered = scatter(known, &targets, terms, call).await?;
         let mut by_shard = BTreeMap::new();
         for (node, shards) in gathered.answers.into_answers() {
             for shard in shards {
@@ -85,9 +90,10 @@ impl Leaves {
     async fn call(
         &self,
         node: NodeId,
-        shards: Vec<ShardId>,
+        targets: Vec<Target>,
     ) -> Result<Reply<(NodeId, Vec<ShardId>)>, CallError> {
         let _open = self.open.clone();
+        let shards: Vec<ShardId> = targets.iter().map(|target| target.shard).collect();
         let number = {
             let mut calls = self.calls.lock().unwrap();
             calls.push((node, shards.clone()));
@@ -104,10 +110,29 @@ impl Leaves {
             Deed::Answer => Ok(Reply {
                 answer: (node, shards),
                 refusals: Vec::new(),
+                children: Vec::new(),
+            }),
+            // Knows of the splits of shard 1: [150, 199] to shard 7, then [125, 149] to shard 8.
+            Deed::AnswerSplit { splits } => Ok(Reply {
+                answer: (node, shards),
+                refusals: Vec::new(),
+                children: targets
+                    .iter()
+                    .filter(|target| target.shard == 1)
+                    .map(|target| v1::Children {
+                        shard: 1,
+                        children: [(7, 150, 199), (8, 125, 149)][..splits]
+                            .iter()
+                            .skip(target.splits as usize)
+                            .map(|&(shard, first, last)| v1::Child { shard, first, last })
+                            .collect(),
+                    })
+                    .collect(),
             }),
             Deed::Refuse { leader } => Ok(Reply {
                 refusals: shards.iter().map(refusal(leader)).collect(),
                 answer: (node, Vec::new()),
+                children: Vec::new(),
             }),
             Deed::Silence => pending().await,
             Deed::Error(error) => Err(error),
@@ -227,4 +252,44 @@ async fn what_nobody_can_do_and_what_is_too_much_is_told_at_once() {
     let shed = leaves.ask(Consistency::Leader, false, LONG).await;
     assert!(matches!(shed, Err(RootError::Overloaded(_))), "{shed:?}");
     assert_eq!(leaves.asked(), [1]);
+}
+
+#[tokio::test]
+async fn what_a_shard_has_split_into_is_asked_for_at_its_replicas() {
+    let split: Behaviour = |_| Deed::AnswerSplit { splits: 1 };
+    let leaves = Leaves::new([&[1], &[2]], &[(1, split), (2, ANSWERS)]);
+    let (answered, missing) = leaves.ask(Consistency::Leader, false, LONG).await.unwrap();
+    assert_eq!(answered, BTreeMap::from([(1, 1), (7, 1), (2, 2)]));
+    assert!(missing.is_empty());
+
+    let twice: Behaviour = |_| Deed::AnswerSplit { splits: 2 };
+    let leaves = Leaves::new([&[1], &[2]], &[(1, twice), (2, ANSWERS)]);
+    let (answered, _) = leaves.ask(Consistency::Leader, false, LONG).await.unwrap();
+    assert_eq!(answered, BTreeMap::from([(1, 1), (7, 1), (8, 1), (2, 2)]));
+}
+
+#[tokio::test]
+async fn a_child_that_nobody_answers_for_yet_is_waited_for() {
+    let not_yet: Behaviour = |call| match call {
+        1 => Deed::AnswerSplit { splits: 1 },
+        2..=4 => Deed::Refuse { leader: None },
+        _ => Deed::Answer,
+    };
+    let leaves = Leaves::new([&[1], &[2]], &[(1, not_yet), (2, ANSWERS)]);
+    let (answered, _) = leaves.ask(Consistency::Leader, false, LONG).await.unwrap();
+    assert_eq!(answered, BTreeMap::from([(1, 1), (7, 1), (2, 2)]));
+
+    let never: Behaviour = |call| match call {
+        1 => Deed::AnswerSplit { splits: 1 },
+        _ => Deed::Refuse { leader: None },
+    };
+    let leaves = Leaves::new([&[1], &[2]], &[(1, never), (2, ANSWERS)]);
+    let refused = leaves.ask(Consistency::Leader, false, SHORT).await;
+    assert!(
+        matches!(&refused, Err(RootError::Unavailable { shards, .. }) if *shards == [7]),
+        "{refused:?}"
+    );
+    let (answered, missing) = leaves.ask(Consistency::Leader, true, SHORT).await.unwrap();
+    assert!(!answered.contains_key(&7));
+    assert!(missing.contains(&7) || missing.contains(&1), "{missing:?}");
 }

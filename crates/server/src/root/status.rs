@@ -25,6 +25,21 @@ pub struct ClusterStatus {
     pub shards: Vec<ShardStatus>,
     /// Replicas on their way from node to node.
     pub moves: Vec<MoveStatus>,
+    /// Shards that give the upper half of their range to another, new shard.
+    pub splits: Vec<SplitStatus>,
+}
+
+/// A shard that splits.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SplitStatus {
+    /// Shard id.
+    pub shard: u64,
+    /// The shard that splits off, not among the others yet.
+    pub child: u64,
+    /// Vectors that it has got, as far as known.
+    pub child_rows: u64,
+    /// The node that leads it, as far as known.
+    pub child_leader: Option<u64>,
 }
 
 /// A shard whose replicas change.
@@ -127,7 +142,13 @@ impl Root {
         self.hear_own_leaf();
         let map = self.map();
         let shard_status = |(&id, shard): (&u64, &vectra_cluster::placement::Shard)| {
-            let glance = self.directory.shard(id);
+            let mut glance = self.directory.shard(id);
+            // The rows that have left are counted here until the child is there.
+            if let Some(split) = &shard.split
+                && glance.splits > shard.splits
+            {
+                glance.rows += self.directory.shard(split.child).rows;
+            }
             ShardStatus {
                 id,
                 collection: shard.collection.clone(),
@@ -166,6 +187,16 @@ impl Root {
             let next = shard.next.as_ref()?;
             Some(move_status(id, shard, next, &self.directory.catch_ups(id)))
         };
+        let split_status = |(&id, shard): (&u64, &vectra_cluster::placement::Shard)| {
+            let split = shard.split.as_ref()?;
+            let child = self.directory.shard(split.child);
+            Some(SplitStatus {
+                shard: id,
+                child: split.child,
+                child_rows: child.rows,
+                child_leader: child.leader,
+            })
+        };
         let leader = self.placement.leader();
         let coordinator_status =
             |(&id, found): (&u64, &vectra_cluster::placement::Coordinator)| CoordinatorStatus {
@@ -191,6 +222,7 @@ impl Root {
             nodes: map.nodes.iter().map(node_status).collect(),
             collections: map.collections.iter().map(collection_status).collect(),
             moves: map.shards.iter().filter_map(move_status).collect(),
+            splits: map.shards.iter().filter_map(split_status).collect(),
             shards,
         }
     }

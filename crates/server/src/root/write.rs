@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::future::join_all;
 use tokio::time::{Instant, timeout};
-use vectra_cluster::{MAX_BATCH_BYTES, ShardId, placement::PlacementMap};
-use vectra_store::WriteBatch;
+use vectra_cluster::placement::{self, Child, PlacementMap};
+use vectra_cluster::{MAX_BATCH_BYTES, NodeId, ShardId};
+use vectra_store::{StoreError, WriteBatch};
 use vectra_wire::v1::write_response::Outcome;
 
 use super::leaves::{CallError, silent};
 use super::patience::{Patience, Trouble};
 use super::scatter::replicas_of;
+use super::target::children_of;
 use super::{DEFAULT_COLLECTION, IngestBatch, Root, RootError};
 
 /// Bytes that an id may add to a batch beyond its text: its place in the archive.
@@ -32,7 +34,7 @@ impl Root {
         self.collection_for(batch.dimension, deadline).await?;
         let map = self.map_with_collection(deadline).await?;
         let batches = split_vectors(&map, batch)?;
-        self.write_all(&map, batches, true, deadline).await?;
+        self.write_all(batches, true, deadline).await?;
         Ok(count)
     }
 
@@ -43,7 +45,7 @@ impl Root {
             return Ok(0);
         }
         let batches = split_ids(&map, ids)?;
-        self.write_all(&map, batches, false, deadline).await
+        self.write_all(batches, false, deadline).await
     }
 
     /// The map once it holds the collection: it was made at the placement's leader, and this
@@ -73,7 +75,6 @@ impl Root {
     /// Returns how many ids existed.
     async fn write_all(
         &self,
-        map: &PlacementMap,
         batches: BTreeMap<ShardId, Vec<Bytes>>,
         grows: bool,
         deadline: Instant,
@@ -81,7 +82,7 @@ impl Root {
         let writes = batches.into_iter().map(|(shard, batches)| async move {
             let mut existed = 0;
             for batch in batches {
-                existed += self.write_shard(map, shard, batch, grows, deadline).await?;
+                existed += self.write_shard(shard, &[], batch, grows, deadline).await?;
             }
             Ok(existed)
         });
@@ -101,10 +102,12 @@ impl Root {
         failure.map_or(Ok(existed), Err)
     }
 
+    /// Writes a batch to a shard, and what of it belongs to shards that have split off to those. Where
+    /// the map does not know the shard yet, `family` are the replicas of the one it split off from.
     async fn write_shard(
         &self,
-        map: &PlacementMap,
         shard: ShardId,
+        family: &[NodeId],
         batch: Bytes,
         grows: bool,
         deadline: Instant,
@@ -116,7 +119,10 @@ impl Root {
             if patience.is_over() {
                 break;
             }
-            let replicas = replicas_of(map, shard);
+            let mut replicas = replicas_of(&self.map(), shard);
+            if replicas.is_empty() {
+                replicas = family.to_vec();
+            }
             let Some(node) = self.directory.pick(shard, &replicas, attempt) else {
                 continue;
             };
@@ -136,6 +142,16 @@ impl Root {
                 }
                 Ok(Outcome::OverBudget(reason)) => return Err(RootError::OverBudget(reason)),
                 Ok(Outcome::Refused(reason)) => return Err(RootError::Internal(reason)),
+                // Certainly not applied, so it may be sent again.
+                Ok(Outcome::Elsewhere(elsewhere)) => {
+                    let parts = parts_of(&batch, shard, &children_of(&elsewhere))?;
+                    let mut existed = 0;
+                    for (shard, part) in parts {
+                        let written = self.write_shard(shard, &replicas, part, grows, deadline);
+                        existed += Box::pin(written).await?;
+                    }
+                    return Ok(existed);
+                }
                 Ok(Outcome::Unknown(reason)) => reason,
                 Err(unsent @ CallError::NotSent(_)) => {
                     self.directory.lost(shard, node);
@@ -218,6 +234,58 @@ fn split_ids(
     Ok(encoded.collect())
 }
 
+/// Cuts a batch that a shard has refused into one for each of the shards that its ids belong to.
+fn parts_of(
+    batch: &[u8],
+    shard: ShardId,
+    children: &[Child],
+) -> Result<BTreeMap<ShardId, Bytes>, RootError> {
+    let holder = |id: &String| {
+        let hash = placement::hash(id);
+        let child = children.iter().find(|child| child.range.contains(hash));
+        child.map_or(shard, |child| child.shard)
+    };
+    let internal = |error: StoreError| RootError::Internal(error.to_string());
+    let mut parts = BTreeMap::<ShardId, WriteBatch>::new();
+    match WriteBatch::decode(batch).map_err(internal)? {
+        WriteBatch::Upsert {
+            ids,
+            dimension,
+            vectors,
+        } => {
+            let rows = vectors.chunks_exact((dimension as usize).max(1));
+            for (id, vector) in ids.into_iter().zip(rows) {
+                let part = parts.entry(holder(&id)).or_insert(WriteBatch::Upsert {
+                    ids: Vec::new(),
+                    dimension,
+                    vectors: Vec::new(),
+                });
+                if let WriteBatch::Upsert { ids, vectors, .. } = part {
+                    ids.push(id);
+                    vectors.extend_from_slice(vector);
+                }
+            }
+        }
+        WriteBatch::Delete { ids } => {
+            for id in ids {
+                let part = parts.entry(holder(&id));
+                let part = part.or_insert(WriteBatch::Delete { ids: Vec::new() });
+                if let WriteBatch::Delete { ids } = part {
+                    ids.push(id);
+                }
+            }
+        }
+    }
+    if parts.keys().all(|holder| *holder == shard) {
+        let reason = format!("shard {shard} refused ids as another's that belong to it");
+        return Err(RootError::Internal(reason));
+    }
+    let encoded = parts
+        .into_iter()
+        .map(|(shard, part)| (shard, part.encode()));
+    Ok(encoded.collect())
+}
+
 fn shard_of(map: &PlacementMap, id: &str) -> Result<ShardId, RootError> {
     map.shard_of(DEFAULT_COLLECTION, id)
         .ok_or_else(|| RootError::Internal("the placement map has a hole".to_owned()))
@@ -247,5 +315,66 @@ impl Pending {
         };
         self.encoded.push(batch.encode());
         self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+mod tests {
+    use vectra_cluster::placement::HashRange;
+
+    use super::*;
+
+    /// Those with the upper half of all hashes.
+    fn upper(id: &str) -> bool {
+        placement::hash(id) > u64::MAX / 2
+    }
+
+    fn child() -> Child {
+        Child {
+            shard: 9,
+            range: HashRange {
+                first: u64::MAX / 2 + 1,
+                last: u64::MAX,
+            },
+        }
+    }
+
+    #[test]
+    fn a_refused_batch_is_cut_by_who_has_its_ids_and_keeps_their_order() {
+        let ids: Vec<String> = (0..20)
+            .map(|number| format!("id-{}", number % 15))
+            .collect();
+        let vectors: Vec<f32> = (0..40_u8).map(f32::from).collect();
+        let batch = WriteBatch::Upsert {
+            ids: ids.clone(),
+            dimension: 2,
+            vectors: vectors.clone(),
+        };
+        let parts = parts_of(&batch.encode(), 4, &[child()]).unwrap();
+        assert_eq!(parts.keys().copied().collect::<Vec<_>>(), [4, 9]);
+        for (shard, part) in parts {
+            let of_it = |id: &&String| upper(id) == (shard == 9);
+            let rows = ids.iter().zip(vectors.chunks_exact(2));
+            let rows: Vec<_> = rows.filter(|(id, _)| of_it(id)).collect();
+            let expected = WriteBatch::Upsert {
+                ids: rows.iter().map(|(id, _)| (*id).clone()).collect(),
+                dimension: 2,
+                vectors: rows.iter().flat_map(|(_, row)| row.to_vec()).collect(),
+            };
+            assert_eq!(WriteBatch::decode(&part).unwrap(), expected);
+        }
+        let delete = WriteBatch::Delete { ids };
+        let parts = parts_of(&delete.encode(), 4, &[child()]).unwrap();
+        assert_eq!(parts.len(), 2);
+    }
+
+    #[test]
+    fn a_batch_that_only_the_one_who_refused_it_can_take_is_not_sent_on_and_on() {
+        let ids = (0..20).map(|number| format!("id-{number}"));
+        let ids = ids.filter(|id| !upper(id)).collect();
+        let delete = WriteBatch::Delete { ids };
+        let parts = parts_of(&delete.encode(), 4, &[child()]);
+        assert!(matches!(parts, Err(RootError::Internal(_))), "{parts:?}");
     }
 }

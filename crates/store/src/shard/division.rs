@@ -51,7 +51,6 @@ impl Shard {
                     leaving.insert(row);
                 }
             }
-            drop(ids);
             leaving_sealed.push((part.segment, leaving));
         }
         let generations = generations.into_iter().map(|generation| {
