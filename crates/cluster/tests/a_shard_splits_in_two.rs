@@ -17,7 +17,7 @@ use cluster::{
 use tempfile::TempDir;
 use vectra_cluster::placement::{Child, hash};
 use vectra_cluster::{
-    NodeId, PlacementCommand, PlacementMap, PlacementOutcome, ShardGroup, WriteError,
+    Consistency, NodeId, PlacementCommand, PlacementMap, PlacementOutcome, ShardGroup, WriteError,
 };
 use vectra_store::{StepObserver, StoreOptions};
 
@@ -36,10 +36,14 @@ struct Nodes {
 
 impl Nodes {
     async fn start() -> Self {
+        Self::start_with(|_| small_segments()).await
+    }
+
+    async fn start_with(store: impl Fn(NodeId) -> StoreOptions) -> Self {
         let directories: Vec<TempDir> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
         let mut running = BTreeMap::new();
         for (id, directory) in (1..).zip(&directories) {
-            let node = ShardNode::start(id, directory.path(), None, small_segments()).await;
+            let node = ShardNode::start(id, directory.path(), None, store(id)).await;
             running.insert(id, node);
         }
         let members: Vec<_> = running
@@ -264,38 +268,101 @@ async fn a_replica_that_was_away_makes_its_copy_from_the_log_and_is_not_begun_em
     nodes.check_leaders().await;
 }
 
+/// More entries than a log keeps for members that lag.
+const MANY_ENTRIES: u64 = 1_100;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_sent_a_copy_from_after_the_split_is_sent_the_child_too() {
     let mut nodes = Nodes::start().await;
     nodes.stop(3).await;
     nodes.begin_split().await;
-    nodes.finish_split().await;
-    // More than the log keeps for those that lag.
-    let leader = |nodes: &Nodes, shard| {
+    wait_until("the child has a leader", || nodes.leads(CHILD)).await;
+    let leader = |nodes: &Nodes| {
         let mut groups = [1, 2]
             .into_iter()
-            .filter_map(|node| nodes.group(node, shard));
+            .filter_map(|node| nodes.group(node, SHARD));
         groups.find(ShardGroup::readable_now)
     };
-    let last = leader(&nodes, SHARD).unwrap().status().last_log.unwrap();
-    let is_shortened =
-        |nodes: &Nodes| leader(nodes, SHARD).is_some_and(|group| group.purged() > Some(last));
-    let began = tokio::time::Instant::now();
-    let mut round = 0;
-    while !is_shortened(&nodes) {
-        assert!(
-            began.elapsed() < cluster::PATIENCE * 3,
-            "the log grows and grows"
-        );
-        let some = (0..ROWS)
-            .filter(|number| !is_above(*number))
-            .skip(round % 50);
-        nodes.write(some.take(20)).await;
-        round += 1;
+    let last_log = |nodes: &Nodes| leader(nodes).and_then(|group| group.status().last_log);
+    let purged = |nodes: &Nodes| leader(nodes).and_then(|group| group.purged());
+    // That of the split, or one of an election after it.
+    let split = last_log(&nodes).unwrap();
+    let below: Vec<u32> = (0..ROWS).filter(|number| !is_above(*number)).collect();
+    while last_log(&nodes) < Some(split + MANY_ENTRIES) {
+        for number in &below {
+            let batch = upsert([*number]);
+            write_to(nodes.running.values(), SHARD, batch).await;
+        }
     }
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(
+        purged(&nodes) < Some(split),
+        "a member that is sent what is left would jump over the split"
+    );
+
+    nodes.finish_split().await;
+    wait_until("the log is shortened", || purged(&nodes) > Some(split)).await;
     nodes.restart(3).await;
     nodes.wait_for_equal_replicas().await;
     nodes.check_leaders().await;
+}
+
+/// Holds up the node that is named in the middle of a split, as long as it is.
+#[derive(Clone, Default)]
+struct Hold(Arc<std::sync::atomic::AtomicU64>);
+
+impl Hold {
+    fn observer(&self, node: NodeId) -> StepObserver {
+        let held = self.0.clone();
+        StepObserver::new(move |step| {
+            while step == "divided shard put in place"
+                && held.load(std::sync::atomic::Ordering::SeqCst) == node
+            {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        })
+    }
+
+    fn set(&self, node: NodeId) {
+        self.0.store(node, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_slow_to_split_answers_no_read_from_before_it() {
+    let hold = Hold::default();
+    let mut nodes = Nodes::start_with(|node| StoreOptions {
+        observer: hold.observer(node),
+        ..small_segments()
+    })
+    .await;
+    let mut ids = 1..=3;
+    let leader = ids.find(|node| nodes.group(*node, SHARD).unwrap().readable_now());
+    let leader = leader.unwrap();
+    hold.set(leader);
+    nodes.begin_split().await;
+    wait_until("the child has a leader", || nodes.leads(CHILD)).await;
+    let new = (ROWS..).find(|number| is_above(*number)).unwrap();
+    write_to(nodes.running.values(), CHILD, upsert([new])).await;
+
+    let slow = nodes.group(leader, SHARD).unwrap();
+    assert!(slow.status().is_leader, "the test needs it to lead still");
+    for consistency in [
+        Consistency::Leader,
+        Consistency::Linearizable,
+        Consistency::Any,
+    ] {
+        let answer = slow.readable_view(consistency).await;
+        assert!(
+            answer.is_err(),
+            "{consistency:?}: without what the child has"
+        );
+    }
+    hold.set(0);
+    nodes.rows.insert(new, vector(new));
+    nodes.check_leaders().await;
+    nodes.finish_split().await;
+    nodes.wait_for_equal_replicas().await;
 }
 
 /// Copies the directory of a node after every step of its shards, from `begin` on.

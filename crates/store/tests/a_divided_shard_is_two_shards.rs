@@ -79,7 +79,7 @@ fn each_row_is_in_one_of_the_two_and_stays_there() {
 
 #[test]
 fn a_checkpoint_under_way_keeps_to_the_state_it_froze() {
-    let mut replica = mixed();
+    let replica = mixed();
     let place = tempfile::tempdir().unwrap();
     let frozen = replica.freeze();
     divide(&replica.shard, &place.path().join("child"));

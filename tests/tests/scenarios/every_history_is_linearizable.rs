@@ -6,9 +6,11 @@
 
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use rand::Rng;
 use vectra_tests::http::Api;
+use vectra_tests::http::Outcome;
 use vectra_tests::linearizability::clients::{Client, read_everything};
 use vectra_tests::linearizability::register::{Board, Clock};
 use vectra_tests::links::Links;
@@ -32,15 +34,51 @@ const SETTINGS: [(&str, &str); 4] = [
     ("http.timeout", "1s"),
 ];
 
+/// A shard of very few rows, that outgrows `split_at` in every round.
+const SPLITTING: [(&str, &str); 5] = [
+    ("shards", "1"),
+    ("split_at", "100"),
+    ("seal_bytes", "4KiB"),
+    ("seal_after", "1s"),
+    ("http.timeout", "1s"),
+];
+/// Rows that come in every round, in which nobody is interested.
+const GROWTH: usize = 150;
+
 #[test]
 fn under_kill_sleep_and_partition() {
+    play(&SETTINGS, 0);
+}
+
+#[test]
+fn while_shards_split_under_kill_sleep_and_partition() {
+    let shards = play(&SPLITTING, GROWTH);
+    assert!(shards > 1, "nothing has split");
+}
+
+/// Stores so many rows, whatever it takes.
+fn grow(api: &Api, round: u64, rows: usize, end: &Until) {
+    let ids = numbered(&format!("growth-{round}-"), rows);
+    let vectors = random_vectors(&mut seeded(round), rows, 8);
+    for (ids, vectors) in ids.chunks(10).zip(vectors.chunks(10)) {
+        while !end.is_now() {
+            match api.try_ingest(ids, vectors) {
+                Outcome::Acknowledged(_) => break,
+                Outcome::Unknown(_) => thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+}
+
+/// Plays the rounds; how many shards there are then. So many further rows come in each round.
+fn play(settings: &[(&str, &str)], growth: usize) -> usize {
     let rounds = rounds("VECTRA_TEST_LINEARIZABILITY_ROUNDS", 4);
     let seed = seed();
     println!("run again with VECTRA_TEST_SEED={seed} VECTRA_TEST_LINEARIZABILITY_ROUNDS={rounds}");
 
     let mut random = seeded(seed);
     let links = Links::default();
-    let mut cluster = Sandbox::start_linked(3, 3, &SETTINGS, &links);
+    let mut cluster = Sandbox::start_linked(3, 3, settings, &links);
     let apis: Vec<Api> = cluster.coordinators.iter().map(Vectra::api).collect();
     let first = random_vectors(&mut seeded(0), 1, 8);
     cluster.api().ingest(&numbered("first-", 1), &first);
@@ -64,6 +102,7 @@ fn under_kill_sleep_and_partition() {
                 let end = &end;
                 scope.spawn(move || client.run_until(end));
             }
+            scope.spawn(|| grow(&apis[round as usize % apis.len()], round, growth, &end));
             strike(&mut cluster, &links, &strikes, |what| {
                 told.lock()
                     .unwrap()
@@ -90,5 +129,7 @@ fn under_kill_sleep_and_partition() {
         println!("{told}\n{acknowledged} writes acknowledged, {seen} sights");
         assert!(acknowledged > 0 && seen > acknowledged);
     }
+    let status = apis[0].try_cluster().unwrap();
     links.end();
+    status["shards"].as_array().map_or(0, Vec::len)
 }

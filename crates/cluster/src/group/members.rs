@@ -35,7 +35,7 @@ const PRESENT: Duration = Duration::from_secs(1);
 /// A leader that is to leave and cannot hand over leaves all the same after so many attempts.
 const HANDOVERS: u32 = 3;
 
-pub(super) type Metrics = RaftMetrics<NodeId, BasicNode>;
+type Metrics = RaftMetrics<NodeId, BasicNode>;
 
 /// The members of one group as its leader changes them.
 pub(super) struct Members {
@@ -135,7 +135,7 @@ impl Members {
 
         self.settled.store(map.version, Ordering::Release);
         if let Some(split) = &placed.split {
-            return self.split(placed, split, metrics).await;
+            return self.split(placed, split).await;
         }
         match placed.replicas.first() {
             Some(preferred) if placed.next.is_none() && *preferred != self.node => {

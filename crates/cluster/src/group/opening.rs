@@ -135,6 +135,9 @@ impl ShardGroups {
         // A group that has come of a split is like one that was just founded: the one that should lead
         // it asks to at once.
         let is_newborn = log.vote().is_none() && machine.is_newborn();
+        if is_newborn {
+            progress.note_birth();
+        }
         if is_newborn && is_first {
             raft.trigger()
                 .elect()

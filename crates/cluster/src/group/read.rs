@@ -174,7 +174,7 @@ impl ShardGroup {
                     true,
                     "this replica was just elected and has not caught up yet",
                 ))
-            } else if (self.inner.progress).is_splitting(metrics.vote.leader_id.term) {
+            } else if self.inner.progress.is_splitting() {
                 Err((true, "this shard is splitting"))
             } else if !is_followed(&metrics) {
                 Err((

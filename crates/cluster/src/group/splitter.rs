@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::members::{Members, Metrics};
+use super::members::Members;
 use crate::machine::{ShardCommand, Split};
 use crate::placement;
 
@@ -17,7 +17,6 @@ impl Members {
         &self,
         placed: &placement::Shard,
         split: &placement::Split,
-        metrics: &Metrics,
     ) -> Result<(), String> {
         let children = self.progress.children();
         if children.iter().any(|child| child.shard == split.child) {
@@ -30,11 +29,10 @@ impl Members {
         });
         tracing::info!(shard = self.shard, child = split.child, "a shard splits");
         // Followers may apply it before this leader does, and the child take writes at once.
-        self.progress.begin_split(metrics.vote.leader_id.term);
+        self.progress.begin_split();
         let written = timeout(AGREEMENT, self.raft.client_write(command)).await;
         let written = written.map_err(|_| "no majority agrees on the split".to_owned())?;
         let outcome = written.map_err(|error| error.to_string())?;
-        self.progress.end_split();
         if let Some(reason) = outcome.data.split_refused {
             return Err(reason);
         }

@@ -25,8 +25,8 @@ pub(crate) struct Progress {
     state: Mutex<State>,
     /// Held for writing while rows and range change together.
     pub(super) range_changes: RwLock<()>,
-    /// The term in which this replica has proposed a split whose outcome it does not know; 0 for none.
-    pub(super) splitting_in: AtomicU64,
+    /// Whether this replica has proposed a split that it has not applied.
+    pub(super) splitting: AtomicBool,
     /// How many splits the last checkpoint covers.
     pub(super) sealed_splits: AtomicUsize,
     /// Held while entries are applied, so that nothing is frozen in the middle.
@@ -72,7 +72,7 @@ impl Progress {
                 ..State::of(applied)
             }),
             range_changes: RwLock::default(),
-            splitting_in: AtomicU64::new(0),
+            splitting: AtomicBool::new(false),
             applying: Mutex::new(()),
             sealing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -137,6 +137,12 @@ impl Progress {
     /// How many checkpoints were written since the start.
     pub(crate) fn checkpoints(&self) -> u64 {
         self.checkpoints.load(Ordering::Acquire)
+    }
+
+    /// The rows were written a moment ago, by a split: what of them is another's may be compacted away
+    /// as after a checkpoint of this run.
+    pub(crate) fn note_birth(&self) {
+        self.checkpoints.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A checkpoint is about to be asked for.

@@ -207,6 +207,7 @@ impl ShardMachine {
         installed.map_err(|error| error.to_string())?;
         let splits = described.splits.len();
         (self.progress.sealed_splits).store(splits, Ordering::Release);
+        self.progress.end_split();
         *self.progress.state() = State::of(Applied {
             last: meta.last_log_id,
             membership: meta.last_membership.clone(),

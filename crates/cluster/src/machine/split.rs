@@ -38,7 +38,10 @@ impl ShardMachine {
         let before = self.progress.state().applied.clone();
         let (lower, voters) = match before.part_by(split) {
             Ok(parts) => parts,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => {
+                self.progress.end_split();
+                return Ok(Err(reason));
+            }
         };
         let child = Child {
             shard: split.child,
@@ -80,6 +83,7 @@ impl ShardMachine {
                 child,
             });
         }
+        self.progress.end_split();
         drop(together);
         tracing::info!(child = split.child, "a shard has split");
         self.children.announce();
@@ -159,21 +163,18 @@ impl Progress {
         Some((read(), self.range(), self.children()))
     }
 
-    /// This replica is about to propose a split in this term: until its outcome is known, the upper
-    /// part may already be written elsewhere.
-    pub(crate) fn begin_split(&self, term: u64) {
-        self.splitting_in.store(term, Ordering::SeqCst);
+    /// This replica is about to propose a split: until it has applied that, the upper part may already
+    /// be written elsewhere. Should the entry be lost, the next leader proposes it again.
+    pub(crate) fn begin_split(&self) {
+        self.splitting.store(true, Ordering::SeqCst);
     }
 
-    /// The outcome is known and applied.
-    pub(crate) fn end_split(&self) {
-        self.splitting_in.store(0, Ordering::SeqCst);
+    pub(super) fn end_split(&self) {
+        self.splitting.store(false, Ordering::SeqCst);
     }
 
-    /// Whether a split proposed by this replica in this term is under way. One of an earlier term is
-    /// applied, or will never be, once a replica that was elected since has applied its own first entry.
-    pub(crate) fn is_splitting(&self, term: u64) -> bool {
-        let splitting_in = self.splitting_in.load(Ordering::SeqCst);
-        splitting_in != 0 && splitting_in == term
+    /// Whether this replica has proposed a split that it has not applied.
+    pub(crate) fn is_splitting(&self) -> bool {
+        self.splitting.load(Ordering::SeqCst)
     }
 }

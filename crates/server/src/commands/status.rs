@@ -10,7 +10,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The picture asks every shard node through the coordinator.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Shows a running Vectra: coordinators, nodes, collections, shards, moves.
+/// Shows a running Vectra: coordinators, nodes, collections, shards, moves, splits.
 #[derive(Debug, Clone, clap::Args)]
 pub struct StatusArgs {
     /// Address of the server, or of any coordinator of a cluster

@@ -1,5 +1,7 @@
 //! Answers of several leaves that together tell of each hash once.
 
+use std::collections::BTreeMap;
+
 use vectra_cluster::placement::HashRange;
 
 /// Answers, none of which tells of a hash that another one tells of: two replicas of a shard may
@@ -7,29 +9,39 @@ use vectra_cluster::placement::HashRange;
 /// two versions of a row.
 pub(super) struct Cover<T> {
     parts: Vec<(Vec<HashRange>, T)>,
+    told: Told,
 }
+
+/// Hashes that are told of, as the first and the last of each stretch; no two of them touch.
+#[derive(Default)]
+struct Told(BTreeMap<u64, u64>);
 
 impl<T> Cover<T> {
     /// Takes an answer about these ranges, none of which meets another, in place of those that tell of
     /// some of them, and of nothing else. An answer cannot be divided, so it is left out if one of
     /// those tells of more; and so it is if it tells nothing new.
     pub(super) fn offer(&mut self, ranges: Vec<HashRange>, answer: T) {
-        let meets = |part: &[HashRange]| part.iter().any(|range| meets_any(*range, &ranges));
-        let is_within = |part: &[HashRange]| part.iter().all(|range| is_covered(*range, &ranges));
-        let tells_nothing_new = ranges.iter().all(|range| self.has(*range));
-        let is_in_part = |part: &[HashRange]| meets(part) && !is_within(part);
-        if tells_nothing_new || self.parts.iter().any(|(part, _)| is_in_part(part)) {
+        if ranges.iter().all(|range| self.told.has(*range)) {
             return;
         }
-        self.parts.retain(|(part, _)| !meets(part));
+        let meets_others = ranges.iter().any(|range| self.told.meets(*range));
+        if meets_others {
+            let offered = Told::of(&ranges);
+            let meets = |part: &[HashRange]| part.iter().any(|range| offered.meets(*range));
+            let is_within = |part: &[HashRange]| part.iter().all(|range| offered.has(*range));
+            let mut parts = self.parts.iter();
+            if parts.any(|(part, _)| meets(part) && !is_within(part)) {
+                return;
+            }
+            self.parts.retain(|(part, _)| !meets(part));
+        }
+        ranges.iter().for_each(|range| self.told.add(*range));
         self.parts.push((ranges, answer));
     }
 
     /// Whether the answers tell of all of `range`.
     pub(super) fn has(&self, range: HashRange) -> bool {
-        let parts = self.parts.iter();
-        let told: Vec<HashRange> = parts.flat_map(|(part, _)| part.iter().copied()).collect();
-        is_covered(range, &told)
+        self.told.has(range)
     }
 
     pub(super) fn into_answers(self) -> impl Iterator<Item = T> {
@@ -39,19 +51,53 @@ impl<T> Cover<T> {
 
 impl<T> Default for Cover<T> {
     fn default() -> Self {
-        Self { parts: Vec::new() }
+        Self {
+            parts: Vec::new(),
+            told: Told::default(),
+        }
     }
 }
 
-fn meets_any(range: HashRange, others: &[HashRange]) -> bool {
-    others.iter().any(|other| range.meet(*other).is_some())
-}
+impl Told {
+    fn of(ranges: &[HashRange]) -> Self {
+        let mut told = Self::default();
+        ranges.iter().for_each(|range| told.add(*range));
+        told
+    }
 
-/// Whether every hash of `range` is in one of the others, of which none meets another.
-fn is_covered(range: HashRange, others: &[HashRange]) -> bool {
-    let hashes = |range: HashRange| u128::from(range.last - range.first) + 1;
-    let met = others.iter().filter_map(|other| range.meet(*other));
-    met.map(hashes).sum::<u128>() == hashes(range)
+    fn add(&mut self, range: HashRange) {
+        let HashRange {
+            mut first,
+            mut last,
+        } = range;
+        // Together with the stretches that it meets or touches.
+        while let Some((before, end)) = self.last_up_to(last.saturating_add(1))
+            && end.saturating_add(1) >= first
+        {
+            self.0.remove(&before);
+            first = first.min(before);
+            last = last.max(end);
+        }
+        self.0.insert(first, last);
+    }
+
+    /// Whether every hash of `range` is told of.
+    fn has(&self, range: HashRange) -> bool {
+        let stretch = self.last_up_to(range.first);
+        stretch.is_some_and(|(_, end)| end >= range.last)
+    }
+
+    /// Whether any hash of `range` is told of.
+    fn meets(&self, range: HashRange) -> bool {
+        let stretch = self.last_up_to(range.last);
+        stretch.is_some_and(|(_, end)| end >= range.first)
+    }
+
+    /// The last stretch that begins at `hash` or before it.
+    fn last_up_to(&self, hash: u64) -> Option<(u64, u64)> {
+        let stretch = self.0.range(..=hash).next_back();
+        stretch.map(|(first, last)| (*first, *last))
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +153,18 @@ mod tests {
         // The child's answer comes along with that of another shard.
         let other = (100, 199);
         assert_eq!(left_of(&[&[child, other], &[before], &[below]]), [0, 2]);
+    }
+
+    #[test]
+    fn stretches_that_meet_or_touch_become_one() {
+        let mut told = Told::default();
+        for (first, last) in [(10, 19), (30, 39), (50, u64::MAX), (20, 29), (0, 9)] {
+            told.add(range(first, last));
+        }
+        assert_eq!(told.0, BTreeMap::from([(0, 39), (50, u64::MAX)]));
+        assert!(told.meets(range(39, 45)) && !told.meets(range(40, 49)));
+        told.add(range(5, 60));
+        assert_eq!(told.0, BTreeMap::from([(0, u64::MAX)]));
     }
 
     #[test]
