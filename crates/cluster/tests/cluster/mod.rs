@@ -186,21 +186,25 @@ pub async fn write_to<'a>(
     shard: u64,
     batch: Bytes,
 ) -> u64 {
+    let mut trouble = String::new();
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
+        trouble.clear();
         for node in nodes.clone() {
             let Some(group) = node.groups.get(shard) else {
                 continue;
             };
             match group.write(batch.clone()).await {
                 Ok(existed) => return existed,
-                Err(WriteError::NotLeader(_) | WriteError::Unknown { .. }) => {}
+                Err(error @ (WriteError::NotLeader(_) | WriteError::Unknown { .. })) => {
+                    trouble = format!("{trouble}\n{error}, {:?}", group.status());
+                }
                 Err(refused) => panic!("{refused}"),
             }
         }
         assert!(
             tokio::time::Instant::now() < until,
-            "no leader took the write"
+            "no leader took the write: {trouble}"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
