@@ -10,10 +10,12 @@ verify: format lint dependencies documentation manifests
 [private]
 format:
     cargo fmt --all --check
+    cd tests/sim && cargo fmt --check
 
 [private]
 lint:
     cargo clippy --locked --workspace --all-targets -- -D warnings
+    cd tests/sim && cargo clippy --locked --all-targets -- -D warnings
 
 # licences, sources and bans always; known vulnerabilities where the advisory database can be had
 [private]
@@ -21,8 +23,10 @@ dependencies:
     #!/bin/sh
     set -eu
     cargo deny --locked check --hide-inclusion-graph bans licenses sources
+    cargo deny --locked --manifest-path tests/sim/Cargo.toml check --config deny.toml --hide-inclusion-graph bans licenses sources
     if cargo deny --locked fetch db; then
         cargo deny --locked --offline check advisories
+        cargo deny --locked --offline --manifest-path tests/sim/Cargo.toml check --config deny.toml advisories
     else
         echo 'skipped: the advisory database cannot be fetched; known vulnerabilities were NOT checked' >&2
     fi
@@ -48,10 +52,11 @@ render-manifests:
 # format, and apply what clippy can mend by itself
 fix:
     cargo fmt --all
+    cd tests/sim && cargo fmt
     cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 # the tests, as `.ci/run` runs them
-test:
+test: && simulate
     cargo test --workspace
 
 # everything that is measured, in one table; best on an idle machine: see benches/README.md
@@ -92,6 +97,20 @@ cluster-kill-rounds rounds='50' seed='':
 linearizability rounds='50' seed='':
     {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed + ' ' } }}VECTRA_TEST_LINEARIZABILITY_ROUNDS={{ rounds }} \
         cargo test --package vectra-tests every_history_is_linearizable -- --nocapture
+
+# a whole cluster under faults, its network, disks, time and chance simulated: docs/testing.md. The first
+# seed twice, for a seed must repeat everything
+simulate seeds='24' seed='1':
+    cd tests/sim && cargo run --quiet --locked -- --seed {{ seed }} --twice
+    cd tests/sim && cargo run --quiet --locked -- --seed {{ seed }} --seeds {{ seeds }}
+
+# what happens in one seed of the simulation, and what was violated
+simulate-one seed:
+    cd tests/sim && cargo run --quiet --locked -- --seed {{ seed }} --show
+
+# three bugs put into a copy of the code, each of which the simulation must find
+simulate-planted-bugs seeds='60':
+    tests/sim/planted.sh {{ seeds }}
 
 # three shard nodes become six and three again under load, as it is built for users: how long searches take
 scale-out:

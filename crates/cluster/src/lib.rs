@@ -7,7 +7,6 @@
     reason = "openraft's storage errors are large, and its traits return them"
 )]
 
-mod background;
 mod directory;
 mod error;
 mod group;
@@ -15,20 +14,23 @@ mod log;
 mod machine;
 mod network;
 pub mod placement;
+mod runtime;
 mod service;
 mod status;
 mod timing;
+mod workers;
 
 pub use error::{ClusterError, NotLeader, WriteError};
 pub use group::{
     Consistency, Fault, MAX_BATCH_BYTES, PlacementGroup, Readable, ShardGroup, ShardGroups,
 };
-pub use log::LogEngine;
-pub use network::Network;
+pub use log::{LogDisk, LogEngine, LogFile};
+pub use network::{Connection, Dial, Dialling, Network};
 pub use placement::{PlacementCommand, PlacementMap, PlacementOutcome};
 pub use service::RaftService;
 pub use status::{CatchUp, GroupStatus};
 pub use timing::RaftTiming;
+pub use workers::{Pace, Workers};
 
 /// A process with data of its own, coordinator or shard node. Never reused.
 pub type NodeId = u64;

@@ -99,9 +99,9 @@ impl ShardGroups {
         log.clear().await.map_err(|error| error.to_string())?;
         let directory = self.directory_of(id);
         let path = directory.clone();
-        tokio::task::spawn_blocking(move || remove_directory(&path))
-            .await
-            .map_err(|error| error.to_string())?
+        (self.host.engine.workers())
+            .run("remove", move || remove_directory(&path))
+            .await?
             .map_err(|error| format!("{}: {error}", directory.display()))?;
         self.faults_mut().remove(&id);
         tracing::info!(shard = id, "dropped a copy that is no longer placed here");

@@ -7,9 +7,10 @@
 //! door, and a process that was itself held up first lets in what is waiting there.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::Raft;
+use tokio::time::Instant;
 
 use crate::RaftTiming;
 use crate::log::GroupConfig;

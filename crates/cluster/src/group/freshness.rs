@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Vouchers that wait until what they are about is applied. Where more come, the last one is
 /// replaced: they get coarser, not wrong.

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::{Raft, ServerState};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use vectra_store::Shard;
 
 use super::growing_budget::GrowingShare;
-use crate::background::run_in_background;
 use crate::log::GroupLog;
 use crate::machine::{Progress, ShardCommand, ShardConfig};
 use crate::network::Transfers;
@@ -185,7 +185,8 @@ impl Keeper {
             return;
         }
         let engine = self.engine.clone();
-        let reclaimed = tokio::task::spawn_blocking(move || engine.reclaim()).await;
+        let workers = self.engine.workers();
+        let reclaimed = workers.run("reclaim", move || engine.reclaim()).await;
         if let Ok(Err(error)) = reclaimed {
             tracing::warn!(shard = self.name, %error, "the log's space was not reclaimed");
         }
@@ -237,6 +238,7 @@ impl Keeper {
         let name = self.name.clone();
         let progress = self.progress.clone();
         let unfinished = progress.unfinished().clone();
+        let workers = self.engine.workers().clone();
         tokio::spawn(async move {
             let step_by_step = move || {
                 while !progress.is_stopping() {
@@ -247,8 +249,10 @@ impl Keeper {
                 }
                 Ok(())
             };
-            let compacted = run_in_background("compact", &unfinished, step_by_step).await;
-            let compacted = compacted.flatten();
+            let compacted = workers
+                .run_in_background("compact", &unfinished, step_by_step)
+                .await
+                .flatten();
             if let Err(error) = compacted {
                 tracing::warn!(shard = name, %error, "segments could not be compacted");
             }

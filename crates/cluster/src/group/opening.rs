@@ -35,17 +35,20 @@ impl ShardGroups {
         let host = &self.host;
         let directory = self.directory_of(id);
         let options = host.store.clone();
-        let shard =
-            tokio::task::spawn_blocking(move || Shard::open(&directory, dimension, options))
-                .await
-                .map_err(Fault::passing)?
-                .map_err(|error| match error {
-                    StoreError::Damaged { .. } => Fault::damage(error),
-                    _ => Fault::passing(error),
-                })?;
+        let workers = host.engine.workers();
+        let shard = workers
+            .run("open", move || Shard::open(&directory, dimension, options))
+            .await
+            .map_err(Fault::passing)?
+            .map_err(|error| match error {
+                StoreError::Damaged { .. } => Fault::damage(error),
+                _ => Fault::passing(error),
+            })?;
         let shard = Arc::new(shard);
 
-        let machine = ShardMachine::new(shard.clone(), self.children()).map_err(Fault::damage)?;
+        let machine = ShardMachine::new(shard.clone(), self.children())
+            .map_err(Fault::damage)?
+            .with_workers(workers.clone());
         let progress = machine.progress();
         let log = GroupLog::open(&host.engine, group_of(id))
             .await
@@ -68,6 +71,7 @@ impl ShardGroups {
             lease: lease.clone(),
             voucher: voucher.clone(),
             transfers: transfers.clone(),
+            workers: workers.clone(),
         };
         // Checkpoints and purges are the keeper's.
         let config = host

@@ -77,6 +77,7 @@ impl PlacementGroup {
             lease: Lease::default(),
             voucher: Voucher::default(),
             transfers: Transfers::default(),
+            workers: engine.workers().clone(),
         };
         let raft = Raft::new(node, config, peers, log.clone(), machine.clone())
             .await

@@ -1,10 +1,10 @@
 //! Reads: whether this replica may answer, and with which state.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::{BasicNode, RaftMetrics, ServerState};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use vectra_store::ShardView;
 
 use super::ShardGroup;

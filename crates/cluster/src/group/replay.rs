@@ -50,9 +50,9 @@ pub(super) async fn replay(
             ));
         }
         let applying = machine.clone();
-        tokio::task::spawn_blocking(move || applying.apply_all(entries))
-            .await
-            .map_err(|error| error.to_string())?
+        (machine.workers())
+            .run("apply", move || applying.apply_all(entries))
+            .await?
             .map_err(|error| error.to_string())?;
     }
 }
@@ -60,8 +60,8 @@ pub(super) async fn replay(
 /// Returns whether that worked.
 async fn seal(machine: &ShardMachine) -> Result<bool, String> {
     let sealing = machine.clone();
-    let sealed = tokio::task::spawn_blocking(move || sealing.checkpoint()).await;
-    match sealed.map_err(|error| error.to_string())? {
+    let sealed = machine.workers().run("seal", move || sealing.checkpoint());
+    match sealed.await? {
         Ok(()) => Ok(true),
         Err(reason) => {
             tracing::warn!(%reason, "replayed rows could not be sealed");

@@ -18,7 +18,7 @@ use super::status_of;
 use crate::log::{AtOpen, GroupLog};
 use crate::machine::{Progress, ShardConfig, ShardMachine};
 use crate::network::{Lease, Transfers};
-use crate::{CatchUp, GroupStatus, NodeId, NotLeader, RaftTiming, ShardId, WriteError};
+use crate::{CatchUp, GroupStatus, NodeId, NotLeader, RaftTiming, ShardId, Workers, WriteError};
 
 /// This node's replica of one shard.
 #[derive(Clone)]
@@ -152,6 +152,10 @@ impl ShardGroup {
         self.inner.node
     }
 
+    pub(crate) fn workers(&self) -> &Workers {
+        self.inner.machine.workers()
+    }
+
     pub(crate) fn receiving(&self) -> &Receiving {
         &self.inner.receiving
     }
@@ -178,8 +182,8 @@ impl ShardGroup {
         if !machine.is_ahead_of_checkpoint() {
             return Ok(());
         }
-        tokio::task::spawn_blocking(move || machine.checkpoint())
-            .await
-            .map_err(|error| error.to_string())?
+        (self.inner.machine.workers())
+            .run("seal", move || machine.checkpoint())
+            .await?
     }
 }

@@ -1,26 +1,23 @@
 //! raft-engine behind two threads: one that writes for all groups at once, one that reads.
+//!
+//! Where work is done in turn ([`Workers::InTurn`]) there are none: a task writes, and whoever reads reads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvError, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
-use protobuf::well_known_types::BytesValue;
-use raft_engine::{Command, Config, Engine, LogBatch, MessageExt, ReadableSize};
+use raft_engine::{Config, Engine, ReadableSize};
 use tokio::sync::oneshot;
 
+use super::disk::{Files, LogDisk};
 use super::tail::check_last_files;
-use crate::ClusterError;
+use super::writer::{Change, Record, Write, WriterInTurn, Written, write_all};
 use crate::directory::create_directory;
+use crate::{ClusterError, Workers};
 
-/// A batch is written and synced once it holds this much, whatever is still queued.
-const BATCH_BYTES: usize = 8 << 20;
-/// A writer that had nothing to do for so long lets go of its buffer.
-const IDLE: Duration = Duration::from_millis(200);
 /// The log is one sequence of files of this size.
 const FILE_BYTES: u64 = 32 << 20;
 /// Files are only reclaimed once the log is larger than this. Then the engine also copies what is still
@@ -28,47 +25,17 @@ const FILE_BYTES: u64 = 32 << 20;
 /// import would be written twice.
 const PURGE_BYTES: u64 = 256 << 20;
 
-/// One entry as the engine sees it: bytes that start with the index.
-pub(super) struct Record;
-
-impl MessageExt for Record {
-    type Entry = BytesValue;
-
-    fn index(entry: &BytesValue) -> u64 {
-        match entry.value.first_chunk::<8>() {
-            Some(index) => u64::from_le_bytes(*index),
-            None => u64::MAX,
-        }
-    }
-}
-
-/// One change to one group's part of the log.
-pub(super) enum Change {
-    /// Entries, each of which starts with its index; they replace those from the first index on.
-    Append(Vec<Vec<u8>>),
-    /// A small value.
-    Put(&'static [u8], Vec<u8>),
-    /// No small value.
-    Delete(&'static [u8]),
-    /// Drops the entries before an index.
-    CompactTo(u64),
-}
-
-/// Called on the writing thread, once what it was given with is on disk or certainly failed.
-type Written = Box<dyn FnOnce(Result<(), String>) + Send>;
-
-struct Write {
-    group: u64,
-    changes: Vec<Change>,
-    bytes: usize,
-    written: Written,
-}
-
-struct Read {
+/// Entries to read: as many as fit into the limit, in bytes, but at least one.
+#[derive(Clone, Copy)]
+struct Wanted {
     group: u64,
     first: u64,
     end: u64,
     limit: usize,
+}
+
+struct Read {
+    wanted: Wanted,
     answer: oneshot::Sender<Result<Vec<Bytes>, String>>,
 }
 
@@ -80,7 +47,8 @@ pub struct LogEngine {
 }
 
 struct Shared {
-    engine: Arc<Engine>,
+    engine: Arc<Engine<Files>>,
+    workers: Workers,
     directory: PathBuf,
     purging: AtomicBool,
     // Dropped first, so that the threads end and can be waited for.
@@ -89,15 +57,32 @@ struct Shared {
 }
 
 #[derive(Clone)]
-struct Queues {
-    writes: mpsc::Sender<Write>,
-    reads: mpsc::Sender<Read>,
+enum Queues {
+    Threads {
+        writes: mpsc::Sender<Write>,
+        reads: mpsc::Sender<Read>,
+    },
+    InTurn(WriterInTurn),
 }
 
 impl LogEngine {
     /// Opens or creates the log in `directory`. A torn tail, left by a crash, is cut off; damage
     /// anywhere else is an error.
     pub fn open(directory: &Path) -> Result<Self, ClusterError> {
+        Self::open_with(directory, Files::default(), Workers::Threads)
+    }
+
+    /// Opens or creates the log in `directory`, its files on another disk than the operating system's,
+    /// and all work of this node's groups done by these workers.
+    pub fn open_on(
+        directory: &Path,
+        disk: Arc<dyn LogDisk>,
+        workers: Workers,
+    ) -> Result<Self, ClusterError> {
+        Self::open_with(directory, Files::Given(disk), workers)
+    }
+
+    fn open_with(directory: &Path, files: Files, workers: Workers) -> Result<Self, ClusterError> {
         let storage_error = |reason: String| ClusterError::Storage {
             path: directory.to_owned(),
             reason: format!("cannot open the raft log: {reason}"),
@@ -120,42 +105,34 @@ impl LogEngine {
             ..Config::default()
         };
         // The engine panics on some kinds of damage.
-        let engine = catch_unwind(AssertUnwindSafe(|| Engine::open(config)))
-            .map_err(|panic| storage_error(panic_message(panic.as_ref())))?
-            .map_err(|error| storage_error(error.to_string()))?;
+        let engine = catch_unwind(AssertUnwindSafe(|| {
+            Engine::open_with_file_system(config, Arc::new(files))
+        }))
+        .map_err(|panic| storage_error(panic_message(panic.as_ref())))?
+        .map_err(|error| storage_error(error.to_string()))?;
         let engine = Arc::new(engine);
         // The engine syncs its files, and leaves to the file system whether their names are synced.
         std::fs::File::open(directory)
             .and_then(|opened| opened.sync_all())
             .map_err(|error| storage_error(error.to_string()))?;
 
-        let (writes, queued_writes) = mpsc::channel();
-        let (reads, queued_reads) = mpsc::channel();
-        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(work)
-                .map_err(|error| storage_error(error.to_string()))
+        let (queues, threads) = match &workers {
+            Workers::InTurn(pace) => {
+                let writer = WriterInTurn::new(engine.clone(), pace.clone());
+                (Queues::InTurn(writer), Vec::new())
+            }
+            Workers::Threads => {
+                start_threads(&engine).map_err(|error| storage_error(error.to_string()))?
+            }
         };
-        let writer = engine.clone();
-        let reader = engine.clone();
-        let threads = vec![
-            spawn(
-                "raft-log-write",
-                Box::new(move || write_all(&writer, &queued_writes)),
-            )?,
-            spawn(
-                "raft-log-read",
-                Box::new(move || read_all(&reader, &queued_reads)),
-            )?,
-        ];
 
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
+                workers,
                 directory: directory.to_owned(),
                 purging: AtomicBool::new(false),
-                queues: Mutex::new(Some(Queues { writes, reads })),
+                queues: Mutex::new(Some(queues)),
                 threads: Mutex::new(threads),
             }),
         })
@@ -164,6 +141,11 @@ impl LogEngine {
     /// Where the log is.
     pub fn directory(&self) -> &Path {
         &self.shared.directory
+    }
+
+    /// Who does the work of this node's groups.
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.shared.workers
     }
 
     /// Bytes of the log's files.
@@ -218,8 +200,13 @@ impl LogEngine {
             bytes,
             written,
         };
-        if let Err(mpsc::SendError(write)) = queues.writes.send(write) {
-            (write.written)(Err("the log's writer has stopped".to_owned()));
+        match queues {
+            Queues::Threads { writes, .. } => {
+                if let Err(mpsc::SendError(write)) = writes.send(write) {
+                    (write.written)(Err("the log's writer has stopped".to_owned()));
+                }
+            }
+            Queues::InTurn(writer) => writer.queue(write),
         }
     }
 
@@ -248,20 +235,21 @@ impl LogEngine {
         end: u64,
         limit: usize,
     ) -> Result<Vec<Bytes>, String> {
-        let (answer, read) = oneshot::channel();
+        let wanted = Wanted {
+            group,
+            first,
+            end,
+            limit,
+        };
         let stopped = || "the log's reader has stopped".to_owned();
-        let queues = self.queues().ok_or_else(stopped)?;
-        queues
-            .reads
-            .send(Read {
-                group,
-                first,
-                end,
-                limit,
-                answer,
-            })
-            .map_err(|_| stopped())?;
-        read.await.unwrap_or_else(|_| Err(stopped()))
+        match self.queues().ok_or_else(stopped)? {
+            Queues::Threads { reads, .. } => {
+                let (answer, read) = oneshot::channel();
+                reads.send(Read { wanted, answer }).map_err(|_| stopped())?;
+                read.await.unwrap_or_else(|_| Err(stopped()))
+            }
+            Queues::InTurn(_) => read_from(&self.shared.engine, wanted),
+        }
     }
 
     fn queues(&self) -> Option<Queues> {
@@ -288,138 +276,58 @@ impl Drop for Shared {
     }
 }
 
-impl Change {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Append(entries) => entries.iter().map(Vec::len).sum(),
-            Self::Put(_, value) => value.len(),
-            Self::Delete(_) | Self::CompactTo(_) => 0,
-        }
+fn start_threads(engine: &Arc<Engine<Files>>) -> std::io::Result<(Queues, Vec<JoinHandle<()>>)> {
+    let (writes, queued_writes) = mpsc::channel();
+    let (reads, queued_reads) = mpsc::channel();
+    let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)
+    };
+    let (writer, reader) = (engine.clone(), engine.clone());
+    let threads = vec![
+        spawn(
+            "raft-log-write",
+            Box::new(move || write_all(writer, &queued_writes)),
+        )?,
+        spawn(
+            "raft-log-read",
+            Box::new(move || read_all(&reader, &queued_reads)),
+        )?,
+    ];
+    Ok((Queues::Threads { writes, reads }, threads))
+}
+
+/// The engine keeps the last block that a thread has read in memory: so one thread reads.
+fn read_all(engine: &Engine<Files>, queue: &mpsc::Receiver<Read>) {
+    while let Ok(read) = queue.recv() {
+        // Nobody waits any more: nothing to tell.
+        let _ = read.answer.send(read_from(engine, read.wanted));
     }
 }
 
-fn write_all(engine: &Engine, queue: &mpsc::Receiver<Write>) {
-    // After a failed write nobody knows what the disk holds: nothing more may be acknowledged.
-    let mut failed: Option<String> = None;
-    // Its memory is kept from one write to the next, but not for long: pages taken anew cost more than
-    // what is copied into them.
-    let mut batch = LogBatch::default();
-    loop {
-        let first = match queue.recv_timeout(IDLE) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => {
-                batch = LogBatch::default();
-                match queue.recv() {
-                    Ok(first) => first,
-                    Err(RecvError) => return,
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        let mut writes = vec![first];
-        let mut bytes = writes[0].bytes;
-        while bytes < BATCH_BYTES
-            && let Ok(next) = queue.try_recv()
-        {
-            bytes += next.bytes;
-            writes.push(next);
-        }
-
-        let mut callbacks = Vec::with_capacity(writes.len());
-        let result = match &failed {
-            Some(reason) => {
-                callbacks.extend(writes.into_iter().map(|write| write.written));
-                Err(reason.clone())
-            }
-            None => write_batch(engine, &mut batch, writes, &mut callbacks),
-        };
-        if let Err(reason) = &result
-            && failed.is_none()
-        {
-            tracing::error!(%reason, "the raft log cannot be written any more");
-            failed = Some(reason.clone());
-        }
-        for written in callbacks {
-            written(result.clone());
-        }
-    }
-}
-
-fn write_batch(
-    engine: &Engine,
-    batch: &mut LogBatch,
-    writes: Vec<Write>,
-    callbacks: &mut Vec<Written>,
-) -> Result<(), String> {
-    let mut filled = Ok(());
-    for write in writes {
-        callbacks.push(write.written);
-        for change in write.changes {
-            filled = filled.and_then(|()| add(batch, write.group, change));
-        }
-    }
-    filled?;
-    // Always synced, so that only the last batch can be torn: see `tail.rs`.
-    match catch_unwind(AssertUnwindSafe(|| engine.write(batch, true))) {
-        Ok(Ok(_bytes)) => Ok(()),
+fn read_from(engine: &Engine<Files>, wanted: Wanted) -> Result<Vec<Bytes>, String> {
+    let Wanted {
+        group,
+        first,
+        end,
+        limit,
+    } = wanted;
+    let mut records = Vec::new();
+    let fetched = catch_unwind(AssertUnwindSafe(|| {
+        engine.fetch_entries_to::<Record>(group, first, end, Some(limit), &mut records)
+    }));
+    match fetched {
+        Ok(Ok(_count)) => Ok(records
+            .into_iter()
+            .map(|record| Bytes::from(record.value))
+            .collect()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => Err(panic_message(panic.as_ref())),
     }
 }
 
-fn add(batch: &mut LogBatch, group: u64, change: Change) -> Result<(), String> {
-    let added = match change {
-        Change::Append(entries) => {
-            let records: Vec<BytesValue> = entries
-                .into_iter()
-                .map(|value| BytesValue {
-                    value,
-                    ..BytesValue::default()
-                })
-                .collect();
-            batch.add_entries::<Record>(group, &records)
-        }
-        Change::Put(key, value) => batch.put(group, key.to_vec(), value),
-        Change::Delete(key) => {
-            batch.delete(group, key.to_vec());
-            Ok(())
-        }
-        Change::CompactTo(index) => {
-            batch.add_command(group, Command::Compact { index });
-            Ok(())
-        }
-    };
-    added.map_err(|error| error.to_string())
-}
-
-/// The engine keeps the last block that a thread has read in memory: so one thread reads.
-fn read_all(engine: &Engine, queue: &mpsc::Receiver<Read>) {
-    while let Ok(read) = queue.recv() {
-        let mut records = Vec::new();
-        let fetched = catch_unwind(AssertUnwindSafe(|| {
-            let Read {
-                group,
-                first,
-                end,
-                limit,
-                ..
-            } = read;
-            engine.fetch_entries_to::<Record>(group, first, end, Some(limit), &mut records)
-        }));
-        let result = match fetched {
-            Ok(Ok(_count)) => Ok(records
-                .into_iter()
-                .map(|record| Bytes::from(record.value))
-                .collect()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(panic) => Err(panic_message(panic.as_ref())),
-        };
-        // Nobody waits any more: nothing to tell.
-        let _ = read.answer.send(result);
-    }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<String>()
         .cloned()

@@ -6,10 +6,10 @@ use bytes::{Buf, BufMut, Bytes};
 use openraft::impls::OneshotResponder;
 use openraft::{
     BasicNode, CommittedLeaderId, Entry, EntryPayload, LogId, Membership, RaftTypeConfig,
-    TokioRuntime,
 };
 
 use crate::NodeId;
+use crate::runtime::Runtime;
 
 /// Kinds of entry. Persisted: never reused.
 const BLANK: u8 = 0;
@@ -38,7 +38,7 @@ pub(crate) trait GroupConfig:
         NodeId = NodeId,
         Node = BasicNode,
         Entry = Entry<Self>,
-        AsyncRuntime = TokioRuntime,
+        AsyncRuntime = Runtime,
         Responder = OneshotResponder<Self>,
     >
 {
@@ -50,7 +50,7 @@ impl<C> GroupConfig for C where
             NodeId = NodeId,
             Node = BasicNode,
             Entry = Entry<C>,
-            AsyncRuntime = TokioRuntime,
+            AsyncRuntime = Runtime,
             Responder = OneshotResponder<C>,
         >
 {

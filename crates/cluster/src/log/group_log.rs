@@ -11,7 +11,8 @@ use openraft::{
 };
 
 use super::cache::Cache;
-use super::engine::{Change, LogEngine};
+use super::engine::LogEngine;
+use super::writer::Change;
 use super::{Command, GroupConfig, decode_entry, encode_entry, record};
 use crate::{ClusterError, NodeId};
 

@@ -2,6 +2,7 @@
 
 mod at_open;
 mod cache;
+mod disk;
 mod engine;
 mod entry;
 mod group_log;
@@ -11,8 +12,10 @@ mod record;
 #[cfg(test)]
 mod suite_test;
 mod tail;
+mod writer;
 
 pub(crate) use at_open::AtOpen;
+pub use disk::{LogDisk, LogFile};
 pub use engine::LogEngine;
 pub(crate) use entry::{Command, GroupConfig, decode_entry, encode_entry};
 pub(crate) use group_log::GroupLog;

@@ -9,7 +9,6 @@ use vectra_store::{Frozen, StoreError};
 
 use super::{ShardConfig, ShardMachine, ShardSnapshot};
 use crate::NodeId;
-use crate::background::run_in_background;
 
 /// A checkpoint about to be written.
 pub(crate) struct Checkpoint {
@@ -29,7 +28,7 @@ impl RaftSnapshotBuilder<ShardConfig> for Checkpoint {
         let frozen = self.frozen.take();
         let machine = self.machine.clone();
         let unfinished = machine.progress.unfinished().clone();
-        let sealed = run_in_background("seal", &unfinished, move || match frozen {
+        let seal = move || match frozen {
             Some(Ok(frozen)) => match machine.shard.seal(frozen) {
                 // A snapshot was installed meanwhile: it is the later checkpoint.
                 Ok(()) | Err(StoreError::Overtaken) => {
@@ -47,9 +46,11 @@ impl RaftSnapshotBuilder<ShardConfig> for Checkpoint {
             },
             Some(Err(reason)) => Err(reason),
             None => Err("a checkpoint is written only once".to_owned()),
-        })
-        .await
-        .flatten();
+        };
+        let sealed = (self.machine.workers())
+            .run_in_background("seal", &unfinished, seal)
+            .await
+            .flatten();
         self.machine
             .progress
             .sealing

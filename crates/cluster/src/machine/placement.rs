@@ -27,7 +27,7 @@ openraft::declare_raft_types!(
         Entry = openraft::Entry<PlacementConfig>,
         SnapshotData = PlacementSnapshot,
         Responder = openraft::impls::OneshotResponder<PlacementConfig>,
-        AsyncRuntime = openraft::TokioRuntime,
+        AsyncRuntime = crate::runtime::Runtime,
 );
 
 impl Command for PlacementCommand {

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::{Entry, EntryPayload};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::{Applied, ShardConfig};
-use crate::background::Unfinished;
+use crate::workers::Unfinished;
 
 /// Entries that a checkpoint covers stay in the log for followers that lag a little, unless they
 /// are more than this many bytes or entries.

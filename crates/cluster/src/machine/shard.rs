@@ -16,7 +16,7 @@ use super::progress::{Progress, State};
 use super::{
     Applied, BatchRefusal, Children, ShardCommand, ShardConfig, ShardOutcome, ShardSnapshot,
 };
-use crate::NodeId;
+use crate::{NodeId, Workers};
 
 /// Applies a shard's entries to its store.
 #[derive(Clone)]
@@ -24,6 +24,7 @@ pub(crate) struct ShardMachine {
     pub(super) shard: Arc<Shard>,
     pub(super) progress: Arc<Progress>,
     pub(super) children: Children,
+    workers: Workers,
 }
 
 impl ShardMachine {
@@ -37,7 +38,17 @@ impl ShardMachine {
             shard,
             progress: Arc::new(Progress::new(applied)),
             children,
+            workers: Workers::default(),
         })
+    }
+
+    /// The same, with its work done by these.
+    pub(crate) fn with_workers(self, workers: Workers) -> Self {
+        Self { workers, ..self }
+    }
+
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// The last entry applied.
@@ -254,7 +265,9 @@ impl RaftStateMachine<ShardConfig> for ShardMachine {
         let entries: Vec<_> = entries.into_iter().collect();
         let machine = self.clone();
         // Quantising a large batch keeps a core busy: not on a thread that also has heartbeats.
-        let applied = tokio::task::spawn_blocking(move || machine.apply_all(entries))
+        let applied = self
+            .workers
+            .run("apply", move || machine.apply_all(entries))
             .await
             .map_err(|error| StorageIOError::write_state_machine(AnyError::error(error)))?;
         self.progress.changed.notify_one();
@@ -280,10 +293,8 @@ impl RaftStateMachine<ShardConfig> for ShardMachine {
     ) -> Result<(), StorageError<NodeId>> {
         let machine = self.clone();
         let described = meta.clone();
-        let installed = tokio::task::spawn_blocking(move || machine.install(&described, *snapshot))
-            .await
-            .map_err(|error| error.to_string())
-            .flatten();
+        let installing = move || machine.install(&described, *snapshot);
+        let installed = self.workers.run("install", installing).await.flatten();
         installed.map_err(|reason| {
             StorageIOError::write_snapshot(Some(meta.signature()), AnyError::error(reason))
         })?;

@@ -16,7 +16,7 @@ openraft::declare_raft_types!(
         Entry = openraft::Entry<ShardConfig>,
         SnapshotData = ShardSnapshot,
         Responder = openraft::impls::OneshotResponder<ShardConfig>,
-        AsyncRuntime = openraft::TokioRuntime,
+        AsyncRuntime = crate::runtime::Runtime,
 );
 
 /// A snapshot to send, or one received.

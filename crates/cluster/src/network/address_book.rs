@@ -7,6 +7,7 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
 use super::Throttle;
+use super::dial::{Dial, lazy_channel};
 use crate::{ClusterError, NodeId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,6 +24,8 @@ pub struct Network {
     own: NodeId,
     book: Arc<Mutex<Book>>,
     snapshots: Throttle,
+    /// TCP if there is none.
+    dial: Option<Arc<dyn Dial>>,
 }
 
 #[derive(Default)]
@@ -38,7 +41,15 @@ impl Network {
             own,
             book: Arc::default(),
             snapshots: Throttle::default(),
+            dial: None,
         }
+    }
+
+    /// Makes its connections this way.
+    #[must_use]
+    pub fn with_dial(self, dial: Arc<dyn Dial>) -> Self {
+        let dial = Some(dial);
+        Self { dial, ..self }
     }
 
     /// Sends snapshots to others at no more than so many bytes a second, all together; `None` for
@@ -101,7 +112,7 @@ impl Network {
         if let Some(channel) = book.channels.get(address) {
             return Ok(channel.clone());
         }
-        let channel = lazy_channel(address)?;
+        let channel = self.channel_of_its_own(address)?;
         book.channels.insert(address.to_owned(), channel.clone());
         Ok(channel)
     }
@@ -112,7 +123,11 @@ impl Network {
             let reason = "its address is not known yet".to_owned();
             return Err(ClusterError::Unreachable { node, reason });
         };
-        lazy_channel(&address)
+        self.channel_of_its_own(&address)
+    }
+
+    fn channel_of_its_own(&self, address: &str) -> Result<Channel, ClusterError> {
+        Ok(lazy_channel(&endpoint(address)?, self.dial.as_ref()))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -120,7 +135,7 @@ impl Network {
     }
 }
 
-fn lazy_channel(address: &str) -> Result<Channel, ClusterError> {
+fn endpoint(address: &str) -> Result<Endpoint, ClusterError> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| {
         ClusterError::Refused {
             reason: format!("{address:?} is no name:port: {error}"),
@@ -133,8 +148,7 @@ fn lazy_channel(address: &str) -> Result<Channel, ClusterError> {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .connect_lazy())
+        .initial_connection_window_size(CONNECTION_WINDOW))
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@
 //! task of its own, its answer counts for the lease whenever it comes, and the next attempt to send
 //! the same entries waits for it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::error::{RPCError, RaftError, Unreachable};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::{AnyError, BasicNode, LogId, Vote};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::transport::Channel;
 use vectra_wire::v1;

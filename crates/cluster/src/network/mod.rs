@@ -3,6 +3,7 @@
 mod address_book;
 mod append;
 mod convert;
+mod dial;
 mod lease;
 mod peer;
 mod snapshot_stream;
@@ -15,6 +16,7 @@ pub(crate) use convert::{
     append_request_from_wire, append_response_to_wire, log_id_from_wire, log_id_to_wire,
     vote_from_wire, vote_request_from_wire, vote_response_to_wire, vote_to_wire,
 };
+pub use dial::{Connection, Dial, Dialling};
 pub(crate) use lease::Lease;
 pub(crate) use peer::{Peers, client as raft_client};
 pub(crate) use snapshot_stream::{CHUNK_BYTES, SnapshotSource};

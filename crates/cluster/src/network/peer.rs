@@ -26,7 +26,7 @@ use super::convert::{
 use super::snapshot_stream::{Passage, SnapshotSource, stream_snapshot};
 use super::{Lease, MESSAGE_LIMIT, Network, Transfers, Voucher};
 use crate::log::GroupConfig;
-use crate::{ClusterError, NodeId};
+use crate::{ClusterError, NodeId, Workers};
 use vectra_wire::v1;
 
 /// A receiver says within this time how much of a snapshot it has.
@@ -39,6 +39,7 @@ pub(crate) struct Peers {
     pub(crate) lease: Lease,
     pub(crate) voucher: Voucher,
     pub(crate) transfers: Transfers,
+    pub(crate) workers: Workers,
 }
 
 /// One member of a group as this node calls it.
@@ -49,6 +50,7 @@ pub(crate) struct Peer<C> {
     lease: Lease,
     voucher: Voucher,
     transfers: Transfers,
+    workers: Workers,
     /// The target's clock, from an answer that came before what is sent next was put together.
     clock: Option<u64>,
     /// The entries on their way, if any are.
@@ -72,6 +74,7 @@ where
             lease: self.lease.clone(),
             voucher: self.voucher.clone(),
             transfers: self.transfers.clone(),
+            workers: self.workers.clone(),
             clock: None,
             under_way: None,
             config: PhantomData,
@@ -196,6 +199,7 @@ where
             to: self.target,
             throttle: self.network.snapshot_throttle(),
             transfers: self.transfers.clone(),
+            workers: self.workers.clone(),
         };
         let parts = stream_snapshot(header, snapshot.snapshot, passage);
         let mut request = Request::new(parts);

@@ -1,6 +1,7 @@
 //! A snapshot as a stream of messages.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -9,7 +10,7 @@ use vectra_wire::v1;
 use vectra_wire::v1::snapshot_part::Part;
 
 use super::{Throttle, Transfers};
-use crate::NodeId;
+use crate::{NodeId, Workers};
 
 /// Files travel in pieces of this size.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
@@ -31,6 +32,7 @@ pub(super) struct Passage {
     pub(super) to: NodeId,
     pub(super) throttle: Throttle,
     pub(super) transfers: Transfers,
+    pub(super) workers: Workers,
 }
 
 /// The messages of one snapshot. A file that cannot be read ends the stream early, which the
@@ -41,9 +43,9 @@ pub(super) fn stream_snapshot<S: SnapshotSource>(
     passage: Passage,
 ) -> PartStream {
     let (parts, stream) = mpsc::channel(4);
-    tokio::task::spawn_blocking(move || {
+    tokio::spawn(async move {
         let group = header.group;
-        if let Err(reason) = send(header, source.as_ref(), &parts, &passage) {
+        if let Err(reason) = send::<S>(header, source.into(), &parts, &passage).await {
             tracing::warn!(group, %reason, "the snapshot was not sent to its end");
         }
         passage.transfers.end(passage.to);
@@ -51,19 +53,18 @@ pub(super) fn stream_snapshot<S: SnapshotSource>(
     Box::pin(ReceiverStream::new(stream))
 }
 
-fn send<S: SnapshotSource>(
+async fn send<S: SnapshotSource>(
     header: v1::SnapshotHeader,
-    source: &S,
+    source: Arc<S>,
     parts: &mpsc::Sender<v1::SnapshotPart>,
     passage: &Passage,
 ) -> Result<(), String> {
-    let send = |part: Part| {
-        parts
-            .blocking_send(v1::SnapshotPart { part: Some(part) })
-            .map_err(|_| "the receiver has gone".to_owned())
+    let send = async |part: Part| {
+        let sent = parts.send(v1::SnapshotPart { part: Some(part) }).await;
+        sent.map_err(|_| "the receiver has gone".to_owned())
     };
     let from = header.from.unwrap_or_default();
-    send(Part::Header(header))?;
+    send(Part::Header(header)).await?;
     for (file, (name, length)) in source.files().into_iter().enumerate() {
         if file < from.files as usize {
             passage.transfers.skipped(passage.to, length);
@@ -73,25 +74,29 @@ fn send<S: SnapshotSource>(
         let mut offset = if is_begun { from.offset } else { 0 };
         passage.transfers.skipped(passage.to, offset);
         if !is_begun {
-            send(Part::File(v1::SnapshotFile { name, length }))?;
+            send(Part::File(v1::SnapshotFile { name, length })).await?;
         }
         while offset < length {
             let size = (length - offset).min(CHUNK_BYTES as u64) as usize;
-            passage.throttle.pass(size as u64);
-            let mut data = vec![0; size];
-            source.read_at(file, offset, &mut data)?;
-            let crc32 = crc32fast::hash(&data);
-            send(Part::Chunk(v1::SnapshotChunk {
-                data: data.into(),
-                crc32,
-            }))?;
+            passage.throttle.pass(size as u64).await;
+            let source = source.clone();
+            let chunk = passage.workers.run("read", move || {
+                let mut data = vec![0; size];
+                source.read_at(file, offset, &mut data)?;
+                let crc32 = crc32fast::hash(&data);
+                Ok::<_, String>(v1::SnapshotChunk {
+                    data: data.into(),
+                    crc32,
+                })
+            });
+            send(Part::Chunk(chunk.await.flatten()?)).await?;
             offset += size as u64;
             passage.transfers.sent(passage.to, size as u64);
         }
     }
     let manifest = source.manifest()?;
     let crc32 = crc32fast::hash(&manifest);
-    send(Part::End(v1::SnapshotEnd { manifest, crc32 }))
+    send(Part::End(v1::SnapshotEnd { manifest, crc32 })).await
 }
 
 #[cfg(test)]
@@ -131,6 +136,7 @@ mod tests {
             to: 2,
             throttle: Throttle::default(),
             transfers: transfers.clone(),
+            workers: Workers::default(),
         };
         let mut parts = stream_snapshot(header, Box::new(Two), passage);
         let mut sent = Vec::new();

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 /// What was not used counts for as long as this.
 const BURST: Duration = Duration::from_millis(100);
@@ -26,11 +28,11 @@ impl Throttle {
         }
     }
 
-    /// Waits until so many bytes may pass. Blocks.
-    pub(crate) fn pass(&self, bytes: u64) {
+    /// Waits until so many bytes may pass.
+    pub(crate) async fn pass(&self, bytes: u64) {
         self.passed.fetch_add(bytes, Ordering::Relaxed);
         if let Some(wait) = self.claim(bytes, Instant::now()) {
-            std::thread::sleep(wait);
+            sleep(wait).await;
         }
     }
 
@@ -80,11 +82,11 @@ mod tests {
         assert_eq!(Throttle::default().claim(u64::MAX, Instant::now()), None);
     }
 
-    #[test]
-    fn what_passes_is_counted_for_all_who_share_it() {
+    #[tokio::test]
+    async fn what_passes_is_counted_for_all_who_share_it() {
         let throttle = Throttle::default();
-        throttle.clone().pass(700);
-        throttle.pass(50);
+        throttle.clone().pass(700).await;
+        throttle.pass(50).await;
         assert_eq!(throttle.passed(), 750);
     }
 }

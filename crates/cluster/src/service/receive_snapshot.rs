@@ -4,7 +4,7 @@ use bytes::Bytes;
 use openraft::{BasicNode, Raft, Snapshot, SnapshotMeta, Vote};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
-use vectra_store::ReceivedSnapshot;
+use vectra_store::{ReceivedSnapshot, SnapshotReceiver};
 use vectra_wire::v1;
 use vectra_wire::v1::snapshot_part::Part;
 
@@ -13,7 +13,7 @@ use crate::group::PartialSnapshot;
 use crate::log::GroupConfig;
 use crate::machine::{PlacementConfig, PlacementSnapshot, ShardSnapshot};
 use crate::network::vote_from_wire;
-use crate::{NodeId, ShardGroup};
+use crate::{NodeId, ShardGroup, Workers};
 
 type Parts = Streaming<v1::SnapshotPart>;
 
@@ -78,9 +78,11 @@ pub(super) async fn shard(
         *partial = Some(PartialSnapshot { of, receiver });
     }
     let (sender, received_parts) = mpsc::channel(4);
+    let workers = group.workers().clone();
     // The writer keeps the guard, for it may outlive a call that is given up.
-    let writing = tokio::task::spawn_blocking(move || {
-        write_to_disk(&mut partial, received_parts).map(|received| (received, partial))
+    let writing = tokio::spawn(async move {
+        let received = write_to_disk(&mut partial, received_parts, &workers).await;
+        received.map(|received| (received, partial))
     });
     loop {
         let part = next(&mut parts).await?;
@@ -131,27 +133,30 @@ fn busy() -> Status {
 
 /// Writes what comes. If that ends too early, what has come stays for another attempt; if it is
 /// not sound, or the disk refuses, it goes.
-fn write_to_disk(
+async fn write_to_disk(
     partial: &mut Option<PartialSnapshot>,
     mut parts: mpsc::Receiver<Part>,
+    workers: &Workers,
 ) -> Result<ReceivedSnapshot, Status> {
-    while let Some(part) = parts.blocking_recv() {
-        if let Part::End(end) = part {
-            let manifest = checked(end.manifest, end.crc32)?;
+    while let Some(part) = parts.recv().await {
+        if let Part::End(end) = &part {
+            let manifest = checked(end.manifest.clone(), end.crc32)?;
             let whole = partial.take().ok_or_else(ended_early)?;
-            let received = whole.receiver.finish(&manifest);
+            let finishing = workers.run("receive", move || whole.receiver.finish(&manifest));
+            let received = finishing.await.map_err(Status::internal)?;
             return received.map_err(|error| storage(&error));
         }
-        if let Err(status) = write_part(partial, part) {
-            *partial = None;
-            return Err(status);
-        }
+        let mut begun = partial.take().ok_or_else(ended_early)?;
+        let writing = workers.run("receive", move || {
+            write_part(&mut begun.receiver, part)?;
+            Ok(begun)
+        });
+        *partial = Some(writing.await.map_err(Status::internal).flatten()?);
     }
     Err(ended_early())
 }
 
-fn write_part(partial: &mut Option<PartialSnapshot>, part: Part) -> Result<(), Status> {
-    let receiver = &mut partial.as_mut().ok_or_else(ended_early)?.receiver;
+fn write_part(receiver: &mut SnapshotReceiver, part: Part) -> Result<(), Status> {
     let written = match part {
         Part::Header(_) | Part::End(_) => {
             return Err(Status::invalid_argument(

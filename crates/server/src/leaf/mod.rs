@@ -26,6 +26,7 @@ use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
 use vectra_wire::v1::write_response::Outcome as WriteOutcome;
 
 pub use budget::Budget;
+pub use scan_pool::Scanning;
 pub use service::ShardNodeService;
 
 use crate::root::{Hit, Precision};
@@ -96,9 +97,17 @@ pub enum LeafError {
 }
 
 impl Leaf {
-    /// A leaf over `groups` that scans on `threads` threads of its own.
-    pub fn new(groups: ShardGroups, budget: Arc<Budget>, threads: usize) -> std::io::Result<Self> {
-        let pool = Arc::new(ScanPool::start(threads)?);
+    /// A leaf over `groups`.
+    ///
+    /// # Errors
+    ///
+    /// That a thread could not be started.
+    pub fn new(
+        groups: ShardGroups,
+        budget: Arc<Budget>,
+        scanning: Scanning,
+    ) -> std::io::Result<Self> {
+        let pool = Arc::new(ScanPool::start(scanning)?);
         Ok(Self {
             groups,
             pool,

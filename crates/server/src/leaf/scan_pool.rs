@@ -27,6 +27,15 @@ struct Shared {
     work: Condvar,
 }
 
+/// Where searches are scanned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scanning {
+    /// On so many threads of their own, at least one.
+    OnThreads(usize),
+    /// In the task that searches: one after the other. What a simulation needs.
+    InTurn,
+}
+
 /// A fixed set of scanning threads. Dropping it ends them once nothing is left to do.
 pub(super) struct ScanPool {
     shared: Arc<Shared>,
@@ -34,7 +43,7 @@ pub(super) struct ScanPool {
 }
 
 impl ScanPool {
-    pub(super) fn start(threads: usize) -> std::io::Result<Self> {
+    pub(super) fn start(scanning: Scanning) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             work: Condvar::new(),
@@ -45,7 +54,11 @@ impl ScanPool {
                 .name(format!("scan-{number}"))
                 .spawn(move || work(&shared))
         };
-        let threads = (0..threads.max(1)).map(spawn).collect::<Result<_, _>>()?;
+        let threads = match scanning {
+            Scanning::OnThreads(threads) => threads.max(1),
+            Scanning::InTurn => 0,
+        };
+        let threads = (0..threads).map(spawn).collect::<Result<_, _>>()?;
         Ok(Self { shared, threads })
     }
 
@@ -66,6 +79,11 @@ impl ScanPool {
             queue.circle.arrive(Arc::new(job));
         }
         self.shared.work.notify_one();
+        if self.threads.is_empty() {
+            while let Some(work) = self.shared.next_at_once() {
+                self.shared.does(work);
+            }
+        }
         // The sender goes away without an answer only when the scan panicked.
         answer.await.unwrap_or(Err(LeafError::ScanFailed))
     }
@@ -85,17 +103,27 @@ impl Drop for ScanPool {
 
 fn work(shared: &Shared) {
     while let Some(work) = next(shared) {
+        shared.does(work);
+    }
+}
+
+impl Shared {
+    fn next_at_once(&self) -> Option<Work> {
+        self.queue.lock().circle.next()
+    }
+
+    fn does(&self, work: Work) {
         match work {
             Work::GetReady(job) => {
                 if job.is_abandoned() {
-                    continue;
+                    return;
                 }
                 if catch_unwind(AssertUnwindSafe(|| job.get_ready())).is_err() {
                     job.abandon();
-                    continue;
+                    return;
                 }
-                shared.queue.lock().circle.board(&job);
-                shared.work.notify_all();
+                self.queue.lock().circle.board(&job);
+                self.work.notify_all();
             }
             Work::Scan(stop) => {
                 if catch_unwind(AssertUnwindSafe(|| scan(&stop))).is_err() {

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use vectra_kernel::Query;
 use vectra_store::{Shard, ShardView, StoreOptions, WriteBatch};
 
-use super::scan_pool::ScanPool;
+use super::scan_pool::{ScanPool, Scanning};
 use super::search_job::SearchJob;
 use crate::root::{Hit, Precision};
 
@@ -106,22 +106,24 @@ async fn concurrent_searches_each_find_exactly_what_scoring_every_row_finds() {
         parts.any(|part| part.codes().frame().stages.len() > 1),
         "no stages"
     );
-    let pool = ScanPool::start(3).unwrap();
     let queries: Vec<(Vec<f32>, usize)> = (0..80)
         .map(|number| (vectors(random, 1), [1, 2, 10, 100, 5_000][number % 5]))
         .collect();
 
-    let searches = queries.iter().map(|(vector, k)| {
-        let query = Query::new(vector.clone()).unwrap();
-        pool.search(SearchJob::new(query, *k, Precision::Exact, views.clone()))
-    });
-    for ((vector, k), found) in queries.iter().zip(join_all(searches).await) {
-        let query = Query::new(vector.clone()).unwrap();
-        assert_eq!(
-            found.unwrap(),
-            best_by_scoring_every_row(&views, &query, *k),
-            "k = {k}"
-        );
+    for scanning in [Scanning::OnThreads(3), Scanning::InTurn] {
+        let pool = ScanPool::start(scanning).unwrap();
+        let searches = queries.iter().map(|(vector, k)| {
+            let query = Query::new(vector.clone()).unwrap();
+            pool.search(SearchJob::new(query, *k, Precision::Exact, views.clone()))
+        });
+        for ((vector, k), found) in queries.iter().zip(join_all(searches).await) {
+            let query = Query::new(vector.clone()).unwrap();
+            assert_eq!(
+                found.unwrap(),
+                best_by_scoring_every_row(&views, &query, *k),
+                "k = {k}"
+            );
+        }
     }
 }
 
@@ -131,7 +133,7 @@ async fn the_integer_ranking_comes_close_and_is_ordered() {
     let root = tempfile::tempdir().unwrap();
     let shards = shards(random, root.path());
     let views: Vec<Arc<ShardView>> = shards.iter().map(Shard::view).collect();
-    let pool = ScanPool::start(2).unwrap();
+    let pool = ScanPool::start(Scanning::OnThreads(2)).unwrap();
     let query = Query::new(vectors(random, 1)).unwrap();
 
     let job = SearchJob::new(query.clone(), 50, Precision::Sq8, views.clone());
@@ -152,7 +154,7 @@ async fn the_integer_ranking_comes_close_and_is_ordered() {
 async fn an_empty_shard_has_no_hits() {
     let root = tempfile::tempdir().unwrap();
     let shard = Shard::open(root.path(), DIMENSION, StoreOptions::default()).unwrap();
-    let pool = ScanPool::start(1).unwrap();
+    let pool = ScanPool::start(Scanning::OnThreads(1)).unwrap();
     let query = Query::new(vec![1.0; DIMENSION]).unwrap();
     let job = SearchJob::new(query, 5, Precision::Exact, vec![shard.view()]);
     assert_eq!(pool.search(job).await.unwrap(), Vec::new());

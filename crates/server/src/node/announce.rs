@@ -8,12 +8,12 @@ use anyhow::bail;
 use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use vectra_client::Client;
 use vectra_cluster::{Network, PlacementMap};
 use vectra_wire::v1;
 use vectra_wire::v1::coordinator_client::CoordinatorClient;
 
 use super::identity::DataDirectory;
+use super::surroundings::Introduce;
 use crate::leaf::Leaf;
 
 /// Between two announcements.
@@ -32,6 +32,7 @@ pub(super) struct Announcer {
     pub(super) http: String,
     /// HTTP addresses of coordinators to ask while no map is known.
     pub(super) seeds: Vec<String>,
+    pub(super) introduce: Arc<dyn Introduce>,
     pub(super) network: Network,
     pub(super) leaf: Leaf,
     pub(super) map: watch::Sender<Arc<PlacementMap>>,
@@ -93,11 +94,8 @@ impl Announcer {
             return known;
         }
         let asked = join_all(self.seeds.iter().map(|seed| async move {
-            let health = timeout(ANSWER, Client::new(seed).ok()?.health())
-                .await
-                .ok()?
-                .ok()?;
-            health.more.get("grpc")?.as_str().map(str::to_owned)
+            let grpc = timeout(ANSWER, self.introduce.grpc_of(seed)).await;
+            grpc.ok()?.ok()
         }));
         asked.await.into_iter().flatten().collect()
     }

@@ -11,10 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use futures::future::join_all;
 use tokio::time::{sleep, timeout};
-use vectra_client::Client;
 use vectra_cluster::{Network, NodeId, PlacementGroup};
 use vectra_wire::v1;
 use vectra_wire::v1::coordinator_client::CoordinatorClient;
+
+use super::surroundings::Introduce;
 
 /// Pause between two rounds of asking.
 const ROUND: Duration = Duration::from_millis(500);
@@ -32,6 +33,7 @@ pub(super) struct Founding<'a> {
     pub(super) grpc: &'a str,
     pub(super) placement: &'a PlacementGroup,
     pub(super) network: &'a Network,
+    pub(super) introduce: &'a dyn Introduce,
 }
 
 impl Founding<'_> {
@@ -120,10 +122,8 @@ impl Founding<'_> {
         loop {
             for url in urls {
                 let joined = async {
-                    let health = Client::new(url)?.health().await?;
-                    let grpc = health.more.get("grpc").and_then(|grpc| grpc.as_str());
-                    self.ask_to_join(grpc.context("it is no coordinator")?)
-                        .await
+                    let grpc = self.introduce.grpc_of(url).await?;
+                    self.ask_to_join(&grpc).await
                 };
                 match joined.await {
                     Ok(()) => return Ok(()),

@@ -4,9 +4,10 @@
 //! entry costs one more call. What must be agreed is in the placement map.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use vectra_cluster::placement::{
     Move, Observed, ObservedLeader, ObservedNode, ObservedReplica, ObservedShard, PlacementMap,
     Position,

@@ -6,8 +6,9 @@
 //! as it does when it is restarted; if both go on, the later one is refused.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use vectra_cluster::NodeId;
 
 /// A process that has not announced itself for so long has ended, or is as good as that: it does so
