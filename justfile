@@ -112,6 +112,11 @@ simulate-one seed:
 simulate-planted-bugs seeds='60':
     tests/sim/planted.sh {{ seeds }}
 
+# the cluster of docker-compose.yml in containers: every one killed, paused, disconnected and moved to another
+# address in its turn, all restarted at once, and one after the other; some ten minutes beside the image's
+faults:
+    VECTRA_TEST_FAULTS=all cargo test --package vectra-tests --test containers -- --nocapture
+
 # three shard nodes become six and three again under load, as it is built for users: how long searches take
 scale-out:
     cargo test --release --package vectra-tests three_nodes_become_six -- --nocapture

@@ -91,6 +91,17 @@ impl Answer {
     }
 }
 
+impl SearchAnswer {
+    /// Reads the body of an answer.
+    pub fn of(body: &Value) -> Self {
+        let hits = body["results"].as_array().expect("results is a list");
+        Self {
+            hits: hits.iter().map(read_hit).collect(),
+            certified: body["certified"].as_bool().unwrap_or(false),
+        }
+    }
+}
+
 /// What became of a write that is acknowledged with `status` and this word in the body.
 pub(crate) fn outcome(answer: Result<Answer, String>, status: u16, word: &str) -> Outcome {
     match answer {

@@ -32,8 +32,15 @@ pub fn docker_engine() -> Result<String, String> {
     )
 }
 
-/// Builds the image from this checkout, once for all tests.
+/// Names an image that is there already, to test that one instead of building this checkout's.
+const GIVEN_IMAGE: &str = "VECTRA_TEST_IMAGE";
+
+/// The image of this checkout, built once for all tests; or the one that `VECTRA_TEST_IMAGE` names.
 pub fn image() -> &'static str {
+    static GIVEN: OnceLock<Option<String>> = OnceLock::new();
+    if let Some(given) = GIVEN.get_or_init(|| std::env::var(GIVEN_IMAGE).ok()) {
+        return given;
+    }
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         run(&format!("{REPOSITORY}/deploy/base-images.sh"), &[], &[])?;
@@ -112,7 +119,9 @@ impl Drop for Container {
 pub struct Compose {
     program: &'static [&'static str],
     project: String,
-    port: u16,
+    /// Of this machine, where the coordinators answer.
+    ports: [u16; 3],
+    files: &'static [&'static str],
 }
 
 impl Compose {
@@ -131,8 +140,17 @@ impl Compose {
         Ok(Self {
             program,
             project,
-            port: free_port(),
+            ports: std::array::from_fn(|_| free_port()),
+            files: &["docker-compose.yml"],
         })
+    }
+
+    /// The same cluster, where every coordinator can be reached, and rows reach segments early.
+    pub fn find_with_open_ports() -> Result<Self, String> {
+        let files = &["docker-compose.yml", "tests/containers.yml"];
+        let mut compose = Self::find()?;
+        compose.files = files;
+        Ok(compose)
     }
 
     /// `up -d` and what else is given.
@@ -179,17 +197,34 @@ impl Compose {
 
     /// A client of the first coordinator, once it answers.
     pub fn api(&self) -> Api {
-        answering(self.port)
+        answering(self.ports[0])
+    }
+
+    /// Where the coordinators answer; the second and third only with open ports.
+    pub fn urls(&self) -> Vec<String> {
+        let url = |port: &u16| format!("http://localhost:{port}");
+        self.ports.iter().map(url).collect()
+    }
+
+    /// The name of its network.
+    pub fn network(&self) -> String {
+        format!("{}_default", self.project)
     }
 
     fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let (name, leading) = self.program.split_first().expect("a program has a name");
-        let project = ["-p", &self.project, "-f", "docker-compose.yml"];
-        let port = self.port.to_string();
+        let project = ["-p", &self.project];
+        let files: Vec<&str> = self.files.iter().flat_map(|file| ["-f", file]).collect();
+        let [first, second, third] = self.ports.map(|port| port.to_string());
         run(
             name,
-            &[leading, &project, arguments].concat(),
-            &[("VECTRA_PORT", &port), ("VECTRA_IMAGE", IMAGE)],
+            &[leading, &project, &files, arguments].concat(),
+            &[
+                ("VECTRA_PORT", &first),
+                ("VECTRA_PORT_2", &second),
+                ("VECTRA_PORT_3", &third),
+                ("VECTRA_IMAGE", image()),
+            ],
         )
     }
 }
@@ -221,7 +256,11 @@ fn free_port() -> u16 {
 }
 
 /// What a program run in the repository prints, or its complaints.
-fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<String, String> {
+pub(crate) fn run(
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<String, String> {
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -246,7 +285,7 @@ fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Resul
 }
 
 #[track_caller]
-fn must<T>(result: Result<T, String>) -> T {
+pub(crate) fn must<T>(result: Result<T, String>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 

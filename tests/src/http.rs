@@ -50,6 +50,15 @@ impl Api {
         }
     }
 
+    /// The same, giving up on an answer after this time.
+    pub fn within(self, patience: Duration) -> Self {
+        let client = Client::builder().no_proxy().http1_only();
+        Self {
+            client: client.timeout(patience).build().expect("an HTTP client"),
+            ..self
+        }
+    }
+
     /// The same client, showing an API key.
     pub fn with_key(&self, key: &str) -> Self {
         Self {
@@ -183,17 +192,7 @@ impl Api {
         if answer.status != 200 {
             return Err(answer.describe());
         }
-        let body = answer.json();
-        let hits = body["results"]
-            .as_array()
-            .expect("results is a list")
-            .iter()
-            .map(read_hit);
-        let certified = body["certified"].as_bool().unwrap_or(false);
-        Ok(SearchAnswer {
-            hits: hits.collect(),
-            certified,
-        })
+        Ok(SearchAnswer::of(&answer.json()))
     }
 
     /// Searches with a consistency: the whole answer, or why there is none.

@@ -2,7 +2,7 @@
 //!
 //! - [`process`]: one process of the [`binary`] under test at an [`address`] of its own, its
 //!   [`home`] and its log
-//! - [`sandbox`]: a cluster of them; [`compose`]: one in containers
+//! - [`sandbox`]: a cluster of them; [`compose`]: one in containers; [`containers`]: what happens to those
 //! - [`http`] with [`answer`], and [`raw`]: a well-behaved and a careless client
 //! - [`python`]: an interpreter for the published example
 //! - [`vectors`] made from a [`seed`], [`model`]: what has been acknowledged, so what must be
@@ -19,6 +19,7 @@ pub mod address;
 pub mod answer;
 pub mod binary;
 pub mod compose;
+pub mod containers;
 pub mod home;
 pub mod http;
 pub mod linearizability;

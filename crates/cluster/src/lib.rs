@@ -28,7 +28,7 @@ pub use log::{LogDisk, LogEngine, LogFile};
 pub use network::{Connection, Dial, Dialling, Network};
 pub use placement::{PlacementCommand, PlacementMap, PlacementOutcome};
 pub use service::RaftService;
-pub use status::{CatchUp, GroupStatus};
+pub use status::{CatchUp, GroupStatus, ReplicaDigest};
 pub use timing::RaftTiming;
 pub use workers::{Pace, Workers};
 

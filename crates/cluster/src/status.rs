@@ -30,6 +30,17 @@ pub struct GroupStatus {
     pub fault: Option<String>,
 }
 
+/// What one replica holds, to be compared with another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplicaDigest {
+    /// Entries of the shard's log that it has applied.
+    pub entries: u64,
+    /// Its live rows.
+    pub rows: u64,
+    /// [`vectra_store::ShardView::digest`] of them.
+    pub digest: u128,
+}
+
 /// A member on its way to what its leader has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatchUp {

@@ -27,8 +27,8 @@ impl Default for RaftTiming {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(250),
-            election_min: Duration::from_millis(1_000),
-            election_max: Duration::from_millis(2_000),
+            election_min: Duration::from_millis(750),
+            election_max: Duration::from_millis(1_500),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! thread that may block. The on-disk format is in `docs/format.md`, to the byte.
 
 mod batch;
+mod digest;
 mod directory;
 mod error;
 mod file_name;

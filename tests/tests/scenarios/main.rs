@@ -15,6 +15,7 @@ mod a_deposed_leader_never_answers_from_the_past;
 mod a_frozen_node_ends_in_a_deadline;
 mod a_full_budget_still_searches_and_deletes;
 mod a_killed_cluster_comes_back_whole;
+mod a_leader_without_followers_refuses_writes;
 mod a_linearizable_read_sees_every_acknowledged_write;
 mod a_restart_changes_no_answer;
 mod a_search_sees_one_version_of_each_id;

@@ -115,6 +115,7 @@ impl Handover<'_> {
 #[derive(Clone, Default)]
 pub(crate) struct TakingOver {
     is_on: Arc<AtomicBool>,
+    is_refused: Arc<AtomicBool>,
 }
 
 impl TakingOver {
@@ -122,6 +123,11 @@ impl TakingOver {
     /// that it follows it: the leader would take that for a promise not to.
     pub(crate) fn is_on(&self) -> bool {
         self.is_on.load(Ordering::SeqCst)
+    }
+
+    /// This node is about to stop: it takes nothing over any more.
+    pub(super) fn refuse(&self) {
+        self.is_refused.store(true, Ordering::SeqCst);
     }
 
     /// Stands for election, several times if need be, as long as nobody leads by a later vote than
@@ -133,6 +139,9 @@ impl TakingOver {
         from: Vote<NodeId>,
         last_log: LogId<NodeId>,
     ) -> Result<(), String> {
+        if self.is_refused.load(Ordering::SeqCst) {
+            return Err("it is about to stop".to_owned());
+        }
         if self.is_on.swap(true, Ordering::SeqCst) {
             return Err("it is taking over already".to_owned());
         }

@@ -2,10 +2,14 @@
 
 mod departure;
 mod election_gate;
+mod following;
+mod founding;
 mod freshness;
 mod growing_budget;
 mod handover;
 mod keeper;
+mod leaders;
+mod leaving;
 mod members;
 mod opening;
 mod placement;

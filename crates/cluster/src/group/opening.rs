@@ -1,18 +1,20 @@
 //! Opens one replica and starts its group.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use openraft::error::{InitializeError, RaftError};
-use openraft::{BasicNode, Raft, SnapshotPolicy};
+use openraft::{Raft, SnapshotPolicy};
 use vectra_store::{Shard, StoreError};
 
 use super::election_gate::ElectionGate;
+use super::following::Following;
+use super::founding::initialize;
 use super::freshness::Freshness;
 use super::handover::TakingOver;
 use super::keeper::Keeper;
+use super::leaders::tell_of_leaders;
 use super::members::Members;
 use super::proposer::Proposer;
 use super::read_rounds::ReadRounds;
@@ -20,9 +22,9 @@ use super::replay::replay;
 use super::shard::Inner;
 use super::{Fault, ShardGroup, ShardGroups};
 use crate::log::{AtOpen, GroupLog};
-use crate::machine::{ShardConfig, ShardMachine};
+use crate::machine::ShardMachine;
 use crate::network::{Lease, Office, Peers, Transfers, Voucher, group_of};
-use crate::{NodeId, ShardId, placement};
+use crate::{ShardId, placement};
 
 impl ShardGroups {
     /// Opens the replica of a shard, brings it up to date, and starts its group.
@@ -100,11 +102,13 @@ impl ShardGroups {
             growing: host.growing.join(id, shard.clone(), progress.clone()),
             name: format!("shard-{id}"),
         };
+        let following = Following::new(host.node, lease.clone(), host.timing);
         let proposer = Proposer::start(
             raft.clone(),
             shard.clone(),
             progress.clone(),
             host.growing.clone(),
+            following.clone(),
         );
         let settled = Arc::new(AtomicU64::new(0));
         let members = Members {
@@ -130,6 +134,8 @@ impl ShardGroups {
             tokio::spawn(keeper.run()).abort_handle(),
             tokio::spawn(gate.clone().run(raft.clone(), host.timing)).abort_handle(),
             tokio::spawn(members.run()).abort_handle(),
+            tokio::spawn(tell_of_leaders(raft.metrics(), host.leader_changed.clone()))
+                .abort_handle(),
         ];
         // A replica that comes to a group later, or that has lost what it had, waits to be found.
         if !placed.founded && replicas.contains(&host.node) {
@@ -158,6 +164,7 @@ impl ShardGroups {
                 shard,
                 log,
                 lease,
+                following,
                 freshness: Freshness::new(),
                 confirmations: ReadRounds::default(),
                 transfers,
@@ -170,25 +177,5 @@ impl ShardGroups {
                 receiving: Arc::default(),
             }),
         })
-    }
-}
-
-/// Gives a brand-new group its first voters. Every replica may do it, so that no single one is
-/// needed; the one that should lead does it at once, the others only if it does not.
-async fn initialize(raft: Raft<ShardConfig>, replicas: BTreeSet<NodeId>, patience: Duration) {
-    if !patience.is_zero() {
-        tokio::time::sleep(patience).await;
-    }
-    // After a restart, or reached by the founding of another replica.
-    if raft.is_initialized().await.unwrap_or(false) {
-        return;
-    }
-    let members: BTreeMap<NodeId, BasicNode> = replicas
-        .into_iter()
-        .map(|replica| (replica, BasicNode::default()))
-        .collect();
-    match raft.initialize(members).await {
-        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-        Err(error) => tracing::warn!(%error, "a shard's group could not be initialised"),
     }
 }

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use openraft::error::{ClientWriteError, RaftError};
 use openraft::{Raft, ServerState};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use vectra_store::Shard;
 
+use super::following::Following;
 use super::growing_budget::GrowingBudget;
 use crate::machine::{BatchRefusal, Progress, ShardCommand, ShardConfig, ShardOutcome};
 use crate::{NotLeader, WriteError};
@@ -49,10 +51,12 @@ impl Proposer {
         shard: Arc<Shard>,
         progress: Arc<Progress>,
         growing: GrowingBudget,
+        following: Following,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT));
-        let running = propose_all(raft, shard, progress, growing, waiting, in_flight.clone());
+        let target = Target { raft, following };
+        let running = propose_all(target, shard, progress, growing, waiting, in_flight.clone());
         tokio::spawn(running);
         Self { queue, in_flight }
     }
@@ -87,8 +91,15 @@ impl Proposer {
     }
 }
 
-async fn propose_all(
+/// Where batches are proposed.
+#[derive(Clone)]
+struct Target {
     raft: Raft<ShardConfig>,
+    following: Following,
+}
+
+async fn propose_all(
+    target: Target,
     shard: Arc<Shard>,
     progress: Arc<Progress>,
     growing: GrowingBudget,
@@ -125,9 +136,10 @@ async fn propose_all(
             batches.push(waiting);
         }
 
-        let (raft, progress) = (raft.clone(), progress.clone());
+        let target = target.clone();
+        let progress = progress.clone();
         tokio::spawn(async move {
-            propose(&raft, &progress, batches).await;
+            propose(&target, &progress, batches).await;
             drop(permit);
         });
     }
@@ -155,7 +167,8 @@ async fn wait_for_room(
     Ok(())
 }
 
-async fn propose(raft: &Raft<ShardConfig>, progress: &Progress, waiting: Vec<Waiting>) {
+async fn propose(target: &Target, progress: &Progress, waiting: Vec<Waiting>) {
+    let Target { raft, following } = target;
     let (batches, answers): (Vec<_>, Vec<_>) = waiting
         .into_iter()
         .map(|waiting| (waiting.batch, waiting.answer))
@@ -163,10 +176,12 @@ async fn propose(raft: &Raft<ShardConfig>, progress: &Progress, waiting: Vec<Wai
     let command = ShardCommand::new(batches);
     let proposed = command.proposed.clone();
 
+    let began = Instant::now();
     let written = async {
         tokio::select! {
             written = tokio::time::timeout(PATIENCE, raft.client_write(command)) => written.ok(),
             () = leadership_is_gone(raft) => None,
+            () = following.lost(raft, began) => None,
         }
     };
     let result = match written.await {

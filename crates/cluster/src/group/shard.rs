@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::{Raft, ServerState};
 use tokio::task::AbortHandle;
-use vectra_store::{Shard, SnapshotReceiver};
+use vectra_store::{Shard, SnapshotReceiver, StoreError};
 
 use super::election_gate::ElectionGate;
+use super::following::Following;
 use super::freshness::Freshness;
 use super::handover::TakingOver;
 use super::members::catch_ups;
@@ -18,7 +20,10 @@ use super::status_of;
 use crate::log::{AtOpen, GroupLog};
 use crate::machine::{Progress, ShardConfig, ShardMachine};
 use crate::network::{Lease, Transfers};
-use crate::{CatchUp, GroupStatus, NodeId, NotLeader, RaftTiming, ShardId, Workers, WriteError};
+use crate::{
+    CatchUp, GroupStatus, NodeId, NotLeader, RaftTiming, ReplicaDigest, ShardId, Workers,
+    WriteError,
+};
 
 /// This node's replica of one shard.
 #[derive(Clone)]
@@ -32,6 +37,7 @@ pub(super) struct Inner {
     pub(super) shard: Arc<Shard>,
     pub(super) log: GroupLog<ShardConfig>,
     pub(super) lease: Lease,
+    pub(super) following: Following,
     pub(super) freshness: Freshness,
     pub(super) confirmations: ReadRounds<Result<(), &'static str>>,
     pub(super) transfers: Transfers,
@@ -48,6 +54,9 @@ pub(super) struct Inner {
     /// One snapshot is received at a time; what has come of one that was interrupted.
     pub(super) receiving: Receiving,
 }
+
+/// What was proposed before a stop may take so long to be agreed on.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// A snapshot that has come in part, if there is one.
 pub(crate) type Receiving = Arc<tokio::sync::Mutex<Option<PartialSnapshot>>>;
@@ -75,10 +84,22 @@ impl ShardGroup {
         let elsewhere = {
             let metrics = self.inner.raft.metrics();
             let metrics = metrics.borrow();
-            (metrics.state != ServerState::Leader).then_some(metrics.current_leader)
+            if metrics.state != ServerState::Leader {
+                Some((
+                    metrics.current_leader,
+                    "this replica does not lead its shard",
+                ))
+            } else if self.inner.following.is_lost(&metrics) {
+                Some((
+                    None,
+                    "no majority of the replicas follows this one any more",
+                ))
+            } else {
+                None
+            }
         };
-        if let Some(leader) = elsewhere {
-            let reason = "this replica does not lead its shard".to_owned();
+        if let Some((leader, reason)) = elsewhere {
+            let reason = reason.to_owned();
             return Err(NotLeader { leader, reason }.into());
         }
         self.inner.proposer.write(batch).await
@@ -94,6 +115,27 @@ impl ShardGroup {
     /// How the members that lack something get on, as their leader knows; nobody else does.
     pub fn catch_ups(&self) -> Vec<CatchUp> {
         catch_ups(&self.inner.raft.metrics().borrow(), &self.inner.transfers)
+    }
+
+    /// What this replica holds, to be compared with another one. Reads every row from disk.
+    ///
+    /// # Errors
+    ///
+    /// If rows cannot be read.
+    pub async fn digest(&self) -> Result<ReplicaDigest, StoreError> {
+        let machine = self.inner.machine.clone();
+        let digested = tokio::task::spawn_blocking(move || {
+            let (entries, view) = machine.view_as_of();
+            Ok(ReplicaDigest {
+                entries,
+                rows: view.live_rows(),
+                digest: view.digest()?,
+            })
+        });
+        match digested.await {
+            Ok(digest) => digest,
+            Err(fault) => std::panic::resume_unwind(fault.into_panic()),
+        }
     }
 
     /// From the leader: the latest version of the placement map that asks for exactly the members
@@ -166,9 +208,12 @@ impl ShardGroup {
         for task in &self.inner.tasks {
             task.abort();
         }
+        // What is on its way comes to its end; what still waits is refused, not lost sight of.
+        let paused = self.inner.proposer.pause(LAST_WRITES).await;
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(%error, "a shard's group did not stop in order");
         }
+        drop(paused);
         // A step of compaction takes a second or two; whoever opens the shard again must not meet it.
         self.inner.progress.unfinished().ended().await;
         if let Err(error) = self.inner.log.flush().await {

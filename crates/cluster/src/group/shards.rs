@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use vectra_store::{Shard, StoreOptions};
 
@@ -43,6 +43,8 @@ pub(super) struct Host {
     pub(super) map: watch::Sender<Arc<PlacementMap>>,
     pub(super) running: watch::Sender<BTreeMap<ShardId, ShardGroup>>,
     faults: Mutex<BTreeMap<ShardId, Fault>>,
+    /// A replica has heard of another leader.
+    pub(super) leader_changed: Arc<Notify>,
     /// Copies about to be dropped, as long as anybody works on their files.
     leaving: Mutex<BTreeMap<ShardId, Weak<Shard>>>,
     /// One reconciliation at a time.
@@ -103,6 +105,7 @@ impl ShardGroups {
                 map: watch::Sender::default(),
                 running: watch::Sender::new(BTreeMap::new()),
                 faults: Mutex::default(),
+                leader_changed: Arc::default(),
                 leaving: Mutex::default(),
                 reconciling: tokio::sync::Mutex::default(),
                 stopping: AtomicBool::new(false),

@@ -9,7 +9,7 @@ use openraft::{
     AnyError, BasicNode, Entry, EntryPayload, LogId, OptionalSend, Snapshot, SnapshotMeta,
     StorageError, StorageIOError, StoredMembership,
 };
-use vectra_store::{Frozen, Shard, StoreError};
+use vectra_store::{Frozen, Shard, ShardView, StoreError};
 
 use super::checkpoint::Checkpoint;
 use super::progress::{Progress, State};
@@ -59,6 +59,13 @@ impl ShardMachine {
     /// Whether this is the very state that a split made, or that an empty group founds itself with.
     pub(crate) fn is_newborn(&self) -> bool {
         self.last_applied() == Some(LogId::default())
+    }
+
+    /// What is applied, and how many entries that is. Waits for those that are being applied: blocks.
+    pub(crate) fn view_as_of(&self) -> (u64, Arc<ShardView>) {
+        let _not_in_the_middle = self.progress.applying();
+        let entries = self.progress.applied().map_or(0, |last| last + 1);
+        (entries, self.shard.view())
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::options::Options;
 use super::problem::Problem;
 use super::problem_kind::ProblemKind;
-use crate::root::SearchAnswer;
+use crate::root::{SearchAnswer, ShardDigests};
 
 /// The answer to `POST /ingest`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +70,13 @@ pub(super) struct Neighbour {
     pub(super) score: f32,
 }
 
+/// The answer to `GET /cluster/digests`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Digests {
+    /// Every shard.
+    pub(super) shards: Vec<ShardDigests>,
+}
+
 /// The answer to `GET /vectors/{id}`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"id": "item_1", "vector": [0.1, 0.2, 0.3]}))]
@@ -123,6 +130,13 @@ impl Ready {
         }
         let detail = "this process is not part of its cluster yet: a coordinator waits until the \
                       cluster is founded or admits it, a shard node until a coordinator answers";
+        let problem = Problem::new(ProblemKind::Unavailable, detail);
+        problem.shards(Vec::new()).into_response()
+    }
+
+    /// That this process is about to stop.
+    pub(super) fn stopping() -> Response {
+        let detail = "this process is about to stop: send requests to another coordinator";
         let problem = Problem::new(ProblemKind::Unavailable, detail);
         problem.shards(Vec::new()).into_response()
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use axum::extract::{Request, State};
+use axum::http::Version;
+use axum::http::header::{CONNECTION, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout_at};
@@ -68,6 +70,7 @@ pub(super) async fn guard<B: Backend>(
 ) -> Response {
     let options = &guarded.api.options;
     let deadline = Instant::now() + options.timeout;
+    options.lifecycle.note_request();
     let admitted = authorize(&options.api_keys, request.headers(), guarded.right)
         .and_then(|()| guarded.api.admission.admit());
     let _admitted = match admitted {
@@ -75,8 +78,16 @@ pub(super) async fn guard<B: Backend>(
         Err(problem) => return refuse(request, problem),
     };
     request.extensions_mut().insert(Deadline(deadline));
+    let version = request.version();
     match timeout_at(deadline, next.run(request)).await {
-        Ok(response) => response,
+        Ok(mut response) => {
+            // HTTP/2 has a message of its own for that, sent when the port closes.
+            if options.lifecycle.stops() && version <= Version::HTTP_11 {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            response
+        }
         Err(_) => {
             let detail = format!(
                 "no answer within http.timeout ({:?}), the sending of the body included; a write \

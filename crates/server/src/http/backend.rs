@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::root::{Consistency, IngestBatch, RootError, SearchAnswer, SearchQuery};
+use crate::root::{Consistency, IngestBatch, RootError, SearchAnswer, SearchQuery, ShardDigests};
 
 /// The engine as the HTTP API sees it: the root of a cluster, or a fake in tests.
 ///
@@ -52,6 +52,12 @@ pub trait Backend: Send + Sync + 'static {
         draining: bool,
         deadline: Instant,
     ) -> impl Future<Output = Result<(), RootError>> + Send;
+
+    /// Compares the replicas of every shard.
+    fn digests(
+        &self,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Vec<ShardDigests>, RootError>> + Send;
 
     /// Looks at the cluster.
     fn status(&self) -> impl Future<Output = Self::Status> + Send;

@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::answer::{Deleted, Draining, Found, Health, Indexed, Ready, Stored, json};
+use super::answer::{Deleted, Digests, Draining, Found, Health, Indexed, Ready, Stored, json};
 use super::api::{Api, Deadline};
 use super::backend::Backend;
 use super::binary::IngestFormat;
@@ -306,6 +306,22 @@ pub(super) async fn cluster<B: Backend>(State(api): State<Arc<Api<B>>>) -> Respo
     json(StatusCode::OK, &api.backend.status().await)
 }
 
+/// Compare the replicas
+///
+/// Every replica of every shard reads all its rows and sums them up; equal rows give equal digests. To
+/// be asked while nothing is written: replicas that have not applied the same entries are not compared.
+#[utoipa::path(
+    get, path = "/cluster/digests", tag = "operation",
+    responses((status = 200, description = "What each replica holds.", body = Digests), ReadRefusals)
+)]
+pub(super) async fn digests<B: Backend>(
+    State(api): State<Arc<Api<B>>>,
+    Extension(deadline): Extension<Deadline>,
+) -> Result<Response, Problem> {
+    let shards = api.backend.digests(deadline.0).await?;
+    Ok(json(StatusCode::OK, &Digests { shards }))
+}
+
 /// What the server counts, for Prometheus
 ///
 /// `docs/metrics.md` lists the names. It answers while the server sheds load.
@@ -338,6 +354,9 @@ pub(super) async fn metrics<B: Backend>(State(api): State<Arc<Api<B>>>) -> Respo
     )
 )]
 pub(super) async fn ready<B: Backend>(State(api): State<Arc<Api<B>>>) -> Response {
+    if api.options.lifecycle.stops() {
+        return Ready::stopping();
+    }
     let status = tokio::time::timeout(HEALTH_PATIENCE, api.backend.status()).await;
     Ready::answer(status.is_ok_and(|status| B::is_ready(&status)))
 }

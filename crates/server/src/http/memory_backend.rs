@@ -14,9 +14,11 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use utoipa::ToSchema;
 
-use super::{Backend, Options, ShardNode, router};
+use super::{Backend, Lifecycle, Options, ShardNode, router};
 use crate::config::Role;
-use crate::root::{Consistency, Hit, IngestBatch, RootError, SearchAnswer, SearchQuery};
+use crate::root::{
+    Consistency, Hit, IngestBatch, RootError, SearchAnswer, SearchQuery, ShardDigests,
+};
 
 /// An engine that keeps vectors in a map, scores by inner product, and fails when told to.
 #[derive(Default)]
@@ -107,6 +109,11 @@ impl Backend for Memory {
         Ok(self.vectors.lock().unwrap().get(id).cloned())
     }
 
+    async fn digests(&self, _: Instant) -> Result<Vec<ShardDigests>, RootError> {
+        self.strike().await?;
+        Ok(Vec::new())
+    }
+
     async fn status(&self) -> MemoryStatus {
         if self.hangs {
             std::future::pending::<()>().await;
@@ -156,6 +163,7 @@ pub(super) fn options() -> Options {
         max_body: 1 << 20,
         timeout: Duration::from_secs(30),
         max_in_flight: 100,
+        lifecycle: Lifecycle::default(),
         api_keys: Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ mod error_pages;
 mod handlers;
 mod header_value;
 mod json;
+mod lifecycle;
 mod metrics;
 mod openapi;
 mod options;
@@ -35,6 +36,7 @@ mod router_test;
 mod serve_test;
 
 pub use backend::{Backend, ShardNode};
+pub use lifecycle::Lifecycle;
 pub use options::Options;
 pub use router::router;
 pub use serve::{ServerHandle, serve};

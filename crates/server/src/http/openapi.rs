@@ -22,6 +22,7 @@ use super::handlers;
         handlers::fetch,
         handlers::drain,
         handlers::cancel_drain,
+        handlers::digests,
         handlers::metrics,
         handlers::ready,
         handlers::health

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::lifecycle::Lifecycle;
 use crate::config::{ApiKey, Config, Role};
 
 /// Limits and rights of the HTTP API.
@@ -20,6 +21,8 @@ pub struct Options {
     pub timeout: Duration,
     /// How many requests may be worked on at once.
     pub max_in_flight: usize,
+    /// Whether the process is about to stop.
+    pub lifecycle: Lifecycle,
     /// Who may do what; empty leaves everything open.
     pub api_keys: Vec<ApiKey>,
 }
@@ -34,6 +37,7 @@ impl Options {
             max_body: config.http.max_body,
             timeout: config.http.timeout,
             max_in_flight: config.http.max_in_flight,
+            lifecycle: Lifecycle::default(),
             api_keys: config.api_keys.clone(),
         }
     }

@@ -43,6 +43,7 @@ pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
         .route("/search", post(handlers::search::<B>))
         .route("/vectors/{*id}", get(handlers::fetch::<B>))
         .route("/cluster", get(handlers::cluster::<B>))
+        .route("/cluster/digests", get(handlers::digests::<B>))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(guarded(Right::Read));
     let telling = Router::new()

@@ -1,9 +1,10 @@
 //! What the API answers when all is well, who may ask, and how it documents itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{Request, StatusCode};
 use serde_json::json;
 
@@ -213,6 +214,7 @@ async fn the_documentation_lists_every_route_and_its_examples_are_taken() {
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     let routes = [
         "/cluster",
+        "/cluster/digests",
         "/cluster/nodes/{id}/drain",
         "/delete",
         "/health",
@@ -264,6 +266,30 @@ async fn the_documentation_lists_every_route_and_its_examples_are_taken() {
     assert!(String::from_utf8_lossy(&page.body).contains("id=\"wrong-dimension\""));
     let ui = get(&api, "/docs").await;
     assert_eq!(ui.status, StatusCode::SEE_OTHER.as_u16());
+}
+
+#[tokio::test]
+async fn one_that_is_about_to_stop_is_not_ready_and_serves_on_but_asks_to_connect_elsewhere() {
+    let options = options();
+    let lifecycle = options.lifecycle.clone();
+    let api = router(Arc::new(Memory::default()), options.clone());
+    let node = shard_router(SevenVectors { is_ready: true }, options);
+    assert_eq!(lifecycle.quiet_for(), Duration::MAX, "nobody has come");
+    let answer = send(&api, post("/ingest", TWO_VECTORS)).await;
+    assert!(!answer.headers.contains_key(CONNECTION));
+    assert!(lifecycle.quiet_for() < Duration::MAX);
+    assert_eq!(get(&node, "/ready").await.status, 200);
+
+    lifecycle.stop();
+    for router in [&api, &node] {
+        assert_eq!(get(router, "/ready").await.status, 503);
+        assert_eq!(get(router, "/health").await.status, 200);
+    }
+    let answer = get(&api, "/vectors/item_2").await;
+    assert_eq!(
+        (answer.status, &answer.headers[CONNECTION]),
+        (200, &"close".parse().unwrap())
+    );
 }
 
 #[tokio::test]

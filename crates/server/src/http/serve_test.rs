@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 
 use super::memory_backend::SevenVectors;
-use super::{Options, ServerHandle, serve, shard_router};
+use super::{Lifecycle, Options, ServerHandle, serve, shard_router};
 use crate::config::{Role, Tls};
 
 fn small_router() -> Router {
@@ -18,6 +18,7 @@ fn small_router() -> Router {
         max_body: 1024,
         timeout: Duration::from_secs(30),
         max_in_flight: 8,
+        lifecycle: Lifecycle::default(),
         api_keys: Vec::new(),
     };
     shard_router(SevenVectors { is_ready: true }, options)

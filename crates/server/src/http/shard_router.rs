@@ -51,6 +51,9 @@ async fn health<S: ShardNode>(State(shown): State<Arc<Shown<S>>>) -> Response {
 }
 
 async fn ready<S: ShardNode>(State(shown): State<Arc<Shown<S>>>) -> Response {
+    if shown.options.lifecycle.stops() {
+        return Ready::stopping();
+    }
     Ready::answer(shown.node.is_ready())
 }
 

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use futures::future::join_all;
 use vectra_cluster::placement::Child;
 use vectra_cluster::{
-    CatchUp, Consistency, Fault, GroupStatus, Readable, ShardGroup, ShardGroups, ShardId,
-    WriteError,
+    CatchUp, Consistency, Fault, GroupStatus, Readable, ReplicaDigest, ShardGroup, ShardGroups,
+    ShardId, WriteError,
 };
 use vectra_kernel::{Query, VectorError};
 use vectra_wire::v1;
@@ -88,6 +88,9 @@ pub enum LeafError {
     /// A shard's data could not be read.
     #[error(transparent)]
     Store(#[from] vectra_store::StoreError),
+    /// No replica of the shard runs here.
+    #[error("this node hosts no replica of shard {0}")]
+    NotHere(ShardId),
     /// A scanning thread panicked; the panic is in the log.
     #[error("the scan failed; the log of this node says where")]
     ScanFailed,
@@ -231,6 +234,12 @@ impl Leaf {
         Ok(found.map_or(Outcome::Absent(true), |vector| {
             Outcome::Vector(vectra_wire::floats_to_bytes(&vector))
         }))
+    }
+
+    /// What this node's replica of `shard` holds, to be compared with another one.
+    pub async fn digest(&self, shard: ShardId) -> Result<ReplicaDigest, LeafError> {
+        let group = self.groups.get(shard).ok_or(LeafError::NotHere(shard))?;
+        Ok(group.digest().await?)
     }
 
     /// What this node's replicas report to the coordinators.

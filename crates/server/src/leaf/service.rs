@@ -90,6 +90,19 @@ impl ShardNode for ShardNodeService {
             outcome: Some(outcome),
         }))
     }
+
+    async fn digest(
+        &self,
+        request: Request<v1::DigestRequest>,
+    ) -> Result<Response<v1::DigestResponse>, Status> {
+        let shard = request.into_inner().shard;
+        let digest = self.leaf.digest(shard).await.map_err(status_of)?;
+        Ok(Response::new(v1::DigestResponse {
+            entries: digest.entries,
+            rows: digest.rows,
+            digest: digest.digest.to_le_bytes().to_vec().into(),
+        }))
+    }
 }
 
 fn consistency_of(consistency: v1::Consistency) -> Consistency {
@@ -108,6 +121,6 @@ fn status_of(error: LeafError) -> Status {
         LeafError::Query(_) | LeafError::Dimension { .. } => Status::invalid_argument(message),
         LeafError::Store(_) => Status::data_loss(message),
         LeafError::ScanFailed => Status::internal(message),
-        LeafError::Stopping => Status::unavailable(message),
+        LeafError::Stopping | LeafError::NotHere(_) => Status::unavailable(message),
     }
 }

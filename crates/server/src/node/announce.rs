@@ -19,6 +19,9 @@ use crate::leaf::Leaf;
 /// Between two announcements.
 const PERIOD: Duration = Duration::from_millis(500);
 
+/// Leaders of many shards change together.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// How long a coordinator may take to answer one.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -45,7 +48,11 @@ impl Announcer {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut unheard = 0_u64;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                // An election that the coordinators do not know of costs every request a detour.
+                () = self.leaf.groups().leader_changed() => tokio::time::sleep(GATHER).await,
+            }
             let heard = match self.announce_to_all().await {
                 Ok(heard) => heard,
                 Err(reason) => return reason,

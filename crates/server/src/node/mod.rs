@@ -16,6 +16,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tonic::transport::server::TcpIncoming;
 
@@ -42,9 +43,15 @@ pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     let grpc_listener = tokio::net::TcpListener::from_std(grpc_listener)?;
     // Raft's small messages must not wait to be sent together.
     let connections = TcpIncoming::from(grpc_listener).with_nodelay(Some(true));
-    node.spawn(&mut tasks, connections);
+    let (grpc_stop, grpc_stops) = oneshot::channel::<()>();
+    let mut grpc = tokio::spawn(node.clone().serve(connections, async {
+        // Whether told to or because nobody can tell any more.
+        let _ = grpc_stops.await;
+    }));
+    node.live(&mut tasks);
     let http_stop = http::ServerHandle::new();
     let options = http::Options::new(&config, role, vectra_kernel::instruction_set());
+    let lifecycle = options.lifecycle.clone();
     greeting::print(role, &config, &http_listener)?;
     let router = match (node.root(), node.leaf()) {
         (Some(root), _) => {
@@ -67,8 +74,13 @@ pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     let outcome = tokio::select! {
         name = stop => {
             tracing::info!(signal = name, "stopping");
+            tokio::join!(shutdown::until_quiet(&lifecycle), node.hand_over());
             Ok(())
         }
+        ended = &mut grpc => match ended {
+            Ok(outcome) => outcome,
+            Err(fault) => Err(fault).context("the gRPC server failed"),
+        },
         ended = tasks.join_next() => match ended {
             Some(Ok(outcome)) => outcome,
             Some(Err(fault)) => Err(fault).context("a task of this node failed"),
@@ -77,7 +89,13 @@ pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
     };
     shutdown::drain(&http_stop).await;
     tasks.shutdown().await;
-    node.close().await;
+    node.close_shards().await;
+    // Coordinators that ask for shards that are gone are told so, rather than cut off.
+    if !grpc.is_finished() {
+        let _ = grpc_stop.send(());
+        shutdown::ended(&mut grpc).await;
+    }
+    node.close_placement().await;
     // A compaction may go on for a moment on a thread of its own: the directory is free for another
     // process when this one has ended, not before.
     std::mem::forget(node.data);

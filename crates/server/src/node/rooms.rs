@@ -1,5 +1,6 @@
 //! The rooms of one process, and what goes on in them; the HTTP API in front of them is not one.
 
+use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,12 @@ const CONNECTION_WINDOW: u32 = 32 << 20;
 
 /// Between two attempts to drop a copy that is no longer placed here.
 const LEFTOVERS: Duration = Duration::from_secs(1);
+
+/// How long a node that stops tries to let others lead.
+const HANDOVER: Duration = Duration::from_secs(5);
+
+/// In this time every coordinator that is there hears who leads instead.
+const NEWS: Duration = Duration::from_millis(700);
 
 /// Where the raft log of all groups lies within the data directory.
 const LOG_DIRECTORY: &str = "log";
@@ -175,7 +182,12 @@ impl Node {
         E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
         S: Stream<Item = Result<C, E>> + Send + 'static,
     {
-        tasks.spawn(self.clone().serve(connections));
+        tasks.spawn(self.clone().serve(connections, pending()));
+        self.live(tasks);
+    }
+
+    /// Finds its cluster and does its part there, but serves nobody.
+    pub(super) fn live(&self, tasks: &mut JoinSet<anyhow::Result<()>>) {
         tasks.spawn(self.clone().follow());
         match &self.coordinator {
             Some(coordinator) => {
@@ -190,17 +202,37 @@ impl Node {
         }
     }
 
-    /// Stops in order, once the tasks have ended.
-    pub(super) async fn close(&self) {
+    /// Lets other nodes lead the shards that this one leads, and every coordinator hear of it.
+    pub(super) async fn hand_over(&self) {
+        let Some(leaf) = &self.leaf else {
+            return;
+        };
+        let handed_over = leaf.groups().leave(HANDOVER).await;
+        if handed_over > 0 {
+            tracing::info!(shards = handed_over, "other nodes lead what this one led");
+            tokio::time::sleep(NEWS).await;
+        }
+    }
+
+    /// Stops the shards in order, once the tasks have ended.
+    pub(super) async fn close_shards(&self) {
         if let Some(leaf) = &self.leaf {
             leaf.groups().shutdown().await;
         }
+    }
+
+    pub(super) async fn close_placement(&self) {
         if let Some(coordinator) = &self.coordinator {
             coordinator.placement.shutdown().await;
         }
     }
 
-    async fn serve<C, E, S>(self, connections: S) -> anyhow::Result<()>
+    /// Serves the other nodes that connect, until it is told to stop.
+    pub(super) async fn serve<C, E, S>(
+        self,
+        connections: S,
+        stops: impl Future<Output = ()>,
+    ) -> anyhow::Result<()>
     where
         C: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
@@ -232,7 +264,7 @@ impl Node {
             .add_service(RaftService::new(groups, placement).into_server())
             .add_optional_service(shard_node)
             .add_optional_service(coordinator)
-            .serve_with_incoming(connections)
+            .serve_with_incoming_shutdown(connections, stops)
             .await
             .context("the gRPC server failed")
     }

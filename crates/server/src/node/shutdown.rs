@@ -4,11 +4,15 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal as listen};
+use tokio::task::JoinHandle;
 
-use crate::http::ServerHandle;
+use crate::http::{Lifecycle, ServerHandle};
 
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(8);
+
+/// How long calls of other nodes may take to end.
+const CALLS: Duration = Duration::from_secs(2);
 
 /// Resolves with the name of the signal that asks this process to stop. A second one of the same
 /// kind ends it at once.
@@ -30,6 +34,34 @@ pub(super) fn signal() -> std::io::Result<impl Future<Output = &'static str>> {
         });
         name
     })
+}
+
+/// Once no request has come for this long, whoever spreads them over the coordinators has noticed that
+/// this one is not ready any more.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// It is waited for no longer than this: there may be clients that know no other address.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// Says that this process is not ready and waits until nobody sends it requests: at once where nobody
+/// has for a while.
+pub(super) async fn until_quiet(lifecycle: &Lifecycle) {
+    lifecycle.stop();
+    let quiet = async {
+        while lifecycle.quiet_for() < QUIET {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(LONGEST, quiet).await.is_err() {
+        tracing::info!("requests still come; whoever sends them must go elsewhere now");
+    }
+}
+
+/// Waits for the calls that other nodes have under way here, then cuts off what is left.
+pub(super) async fn ended<T>(server: &mut JoinHandle<T>) {
+    if tokio::time::timeout(CALLS, &mut *server).await.is_err() {
+        server.abort();
+    }
 }
 
 /// Takes no new connections and lets the requests under way end.

@@ -2,7 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::{ClusterStatus, Consistency, IngestBatch, Root, RootError, SearchAnswer, SearchQuery};
+use super::{
+    ClusterStatus, Consistency, IngestBatch, Root, RootError, SearchAnswer, SearchQuery,
+    ShardDigests,
+};
 use crate::http::Backend;
 
 impl Backend for Root {
@@ -35,6 +38,10 @@ impl Backend for Root {
 
     async fn drain(&self, node: u64, draining: bool, deadline: Instant) -> Result<(), RootError> {
         Root::drain(self, node, draining, deadline).await
+    }
+
+    async fn digests(&self, deadline: Instant) -> Result<Vec<ShardDigests>, RootError> {
+        Root::digests(self, deadline).await
     }
 
     async fn status(&self) -> ClusterStatus {

@@ -24,6 +24,12 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// announces itself.
 const LATE: Duration = Duration::from_millis(250);
 
+/// Between two looks at who leads.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The answer of a leader that has lost its office may still be on its way for so long.
+const LAST_ANSWER: Duration = Duration::from_millis(250);
+
 /// What was heard, by shard and by node.
 pub struct Directory {
     heard: Mutex<Heard>,
@@ -169,6 +175,24 @@ impl Directory {
     pub(super) fn answered(&self, asked: NodeId) {
         if let Some(sighting) = self.heard.lock().nodes.get_mut(&asked) {
             sighting.late = None;
+        }
+    }
+
+    /// Returns once another node than `asked` is known to lead `shard`, elected after this call: what
+    /// `asked` was told before and has not answered since may be decided already, but not by waiting.
+    pub(super) async fn leads_instead(&self, shard: ShardId, asked: NodeId) -> NodeId {
+        let leader = || self.heard.lock().leaders.get(&shard).copied();
+        let before = leader().map_or(0, |leader| leader.term);
+        let instead = || leader().filter(|later| later.term > before && later.node != asked);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if instead().is_none() {
+                continue;
+            }
+            tokio::time::sleep(LAST_ANSWER).await;
+            if let Some(later) = instead() {
+                return later.node;
+            }
         }
     }
 
@@ -443,6 +467,20 @@ mod tests {
         assert_eq!(directory.pick_any(&[2, 3, 1]), Some(3));
         directory.answered(2);
         assert_eq!(directory.pick_any(&[2, 3, 1]), Some(2));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_leader_hears_that_another_was_elected() {
+        let directory = Directory::default();
+        directory.node_announced(1, NodeFigures::default(), vec![report(4, 2, 1)]);
+        let patience = 3 * LOOK;
+        let instead = tokio::time::timeout(patience, directory.leads_instead(4, 1)).await;
+        assert!(instead.is_err(), "nobody else was elected");
+        let (instead, ()) = tokio::join!(directory.leads_instead(4, 1), async {
+            tokio::time::sleep(LOOK).await;
+            directory.node_announced(3, NodeFigures::default(), vec![report(4, 3, 3)]);
+        });
+        assert_eq!(instead, 3);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tonic::{Code, Request, Status};
-use vectra_cluster::{Consistency, Network, NodeId, ShardId};
+use vectra_cluster::{Consistency, Network, NodeId, ReplicaDigest, ShardId};
 use vectra_wire::v1;
 use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
 use vectra_wire::v1::shard_node_client::ShardNodeClient;
@@ -157,6 +157,31 @@ impl Leaves {
             .ok_or_else(|| CallError::Failed(format!("node {node} gave no outcome")))
     }
 
+    pub(super) async fn digest(
+        &self,
+        node: NodeId,
+        shard: ShardId,
+        within: Duration,
+    ) -> Result<ReplicaDigest, CallError> {
+        if let Some(leaf) = self.here(node) {
+            return leaf.digest(shard).await.map_err(CallError::from);
+        }
+        let request = v1::DigestRequest { shard };
+        let answer = self.client(node)?.digest(bounded(request, within)).await?;
+        let v1::DigestResponse {
+            entries,
+            rows,
+            digest,
+        } = answer.into_inner();
+        let digest = <[u8; 16]>::try_from(&*digest)
+            .map_err(|_| CallError::Failed(format!("node {node} sent half a digest")))?;
+        Ok(ReplicaDigest {
+            entries,
+            rows,
+            digest: u128::from_le_bytes(digest),
+        })
+    }
+
     fn here(&self, node: NodeId) -> Option<&Leaf> {
         self.own
             .as_ref()
@@ -211,7 +236,7 @@ impl From<LeafError> for CallError {
     fn from(error: LeafError) -> Self {
         match error {
             LeafError::Overloaded(_) => Self::Overloaded(error.to_string()),
-            LeafError::Stopping => Self::NotSent(error.to_string()),
+            LeafError::Stopping | LeafError::NotHere(_) => Self::NotSent(error.to_string()),
             _ => Self::Failed(error.to_string()),
         }
     }

@@ -61,6 +61,13 @@ impl ShardNode for Silent {
     ) -> Result<Response<v1::FetchResponse>, Status> {
         Err(Status::unimplemented("not in this test"))
     }
+
+    async fn digest(
+        &self,
+        _: Request<v1::DigestRequest>,
+    ) -> Result<Response<v1::DigestResponse>, Status> {
+        Err(Status::unimplemented("not in this test"))
+    }
 }
 
 async fn silent_leaf() -> (Leaves, UnboundedReceiver<Event>) {

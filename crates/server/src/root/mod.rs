@@ -2,6 +2,7 @@
 
 mod backend;
 mod cover;
+mod digests;
 mod directory;
 mod doubles;
 mod error;
@@ -30,6 +31,7 @@ use tokio::time::{Instant, timeout};
 use vectra_cluster::placement::{Collection, Observed, PlacementMap};
 use vectra_cluster::{NodeId, PlacementCommand, PlacementGroup, PlacementOutcome};
 
+pub use digests::ShardDigests;
 pub use directory::{Directory, NodeFigures};
 pub use error::RootError;
 #[cfg(test)]

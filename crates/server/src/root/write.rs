@@ -133,7 +133,13 @@ impl Root {
                 within,
                 self.leaves.write(node, shard, batch.clone(), grows, within),
             );
-            let lost = match sent.await.unwrap_or_else(|_| Err(silent(node))) {
+            let answer = tokio::select! {
+                answer = sent => answer.unwrap_or_else(|_| Err(silent(node))),
+                leader = self.directory.leads_instead(shard, node) => Err(CallError::Lost(format!(
+                    "node {leader} leads shard {shard} since"
+                ))),
+            };
+            let lost = match answer {
                 Ok(Outcome::Written(written)) => return Ok(written.existed),
                 Ok(Outcome::NotLeader(refusal)) => {
                     self.directory.correct(shard, node, refusal.leader);
