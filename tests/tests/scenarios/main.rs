@@ -13,6 +13,7 @@ mod a_damaged_replica_is_rebuilt;
 mod a_dead_node_is_replaced;
 mod a_deposed_leader_never_answers_from_the_past;
 mod a_frozen_node_ends_in_a_deadline;
+mod a_frozen_node_holds_up_nobody_else;
 mod a_full_budget_still_searches_and_deletes;
 mod a_killed_cluster_comes_back_whole;
 mod a_leader_without_followers_refuses_writes;

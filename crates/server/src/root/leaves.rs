@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 use vectra_cluster::{Consistency, Network, NodeId, ReplicaDigest, ShardId};
 use vectra_wire::v1;
@@ -11,6 +12,7 @@ use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
 use vectra_wire::v1::shard_node_client::ShardNodeClient;
 use vectra_wire::v1::write_response::Outcome as WriteOutcome;
 
+use super::pace::Pace;
 use super::patience::Trouble;
 use super::{Hit, Precision, SearchQuery};
 use crate::leaf::{Asked, Leaf, LeafAnswer, LeafError};
@@ -22,6 +24,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 pub struct Leaves {
     own: Option<(NodeId, Leaf)>,
     network: Network,
+    pace: Pace,
 }
 
 /// Why a leaf gave no answer.
@@ -44,7 +47,11 @@ pub(super) enum CallError {
 impl Leaves {
     /// `own` is the leaf of this very process, where it has one.
     pub fn new(own: Option<(NodeId, Leaf)>, network: Network) -> Self {
-        Self { own, network }
+        Self {
+            own,
+            network,
+            pace: Pace::default(),
+        }
     }
 
     /// The leaf in this process.
@@ -52,7 +59,27 @@ impl Leaves {
         self.own.as_ref()
     }
 
+    /// Asks a node when it is this search's turn there.
     pub(super) async fn search(
+        &self,
+        node: NodeId,
+        shards: &[Asked],
+        query: &SearchQuery,
+        within: Duration,
+    ) -> Result<LeafAnswer, CallError> {
+        let until = Instant::now() + within;
+        let turn = self.pace.turn(node, within).await?;
+        let asked_for = shards.len();
+        let within = until.saturating_duration_since(Instant::now());
+        let answer = self.search_now(node, shards, query, within).await?;
+        // To say that another leads takes no time and tells nothing.
+        if answer.not_leaders.len() < asked_for {
+            turn.answered();
+        }
+        Ok(answer)
+    }
+
+    async fn search_now(
         &self,
         node: NodeId,
         shards: &[Asked],

@@ -12,6 +12,7 @@ mod latency;
 mod leaves;
 #[cfg(test)]
 mod leaves_test;
+mod pace;
 mod patience;
 mod pending;
 mod read;
