@@ -401,7 +401,10 @@ async fn after_a_crash_at_any_step_the_split_goes_on() {
     map.last_shard = SHARD;
     node.groups.reconcile(&map).await.unwrap();
     write_to([&node], SHARD, upsert(0..ROWS)).await;
+    let sealed = || node.groups.get(SHARD).unwrap().shard().segments() > 0;
+    wait_until("rows are sealed", sealed).await;
     write_to([&node], SHARD, delete([0])).await;
+    write_to([&node], SHARD, upsert(1..20)).await;
     map.apply(&PlacementCommand::NoteFounded { shard: SHARD });
     let range = map.shards[&SHARD].range();
     map.apply(&PlacementCommand::BeginSplit {
