@@ -127,7 +127,7 @@ impl ShardGroups {
         }
         self.host.map.send_replace(Arc::new(map.clone()));
 
-        let started = self.start_missing(map).await;
+        let started = self.start_missing(map, true).await;
         self.drop_all_left(map).await;
         started
     }
@@ -137,12 +137,13 @@ impl ShardGroups {
     pub async fn start_children(&self) {
         let _one_at_a_time = self.host.reconciling.lock().await;
         let map = Arc::clone(&self.host.map.borrow());
-        if let Err(error) = self.start_missing(&map).await {
+        if let Err(error) = self.start_missing(&map, false).await {
             tracing::error!(%error, "a shard that has split off is not served");
         }
     }
 
-    async fn start_missing(&self, map: &PlacementMap) -> Result<(), ClusterError> {
+    /// Starts all that are missing, or only those that have split off and were not tried in vain.
+    async fn start_missing(&self, map: &PlacementMap, all: bool) -> Result<(), ClusterError> {
         if self.host.stopping.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -155,8 +156,12 @@ impl ShardGroups {
             let is_here = shard.hosts().contains(&own) || is_leftover;
             let is_missing =
                 is_here && self.get(id).is_none() && self.has_come_to_be(map, id, &shard);
+            let is_new_child =
+                || shard.parent.is_some() && !is_leftover && !self.faults_mut().contains_key(&id);
+            let is_wanted = all || is_new_child();
             if let Some(collection) = map.collections.get(&shard.collection)
                 && is_missing
+                && is_wanted
             {
                 missing.push((id, shard, collection.dimension));
             }
