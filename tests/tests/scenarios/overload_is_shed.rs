@@ -17,6 +17,7 @@ use vectra_tests::wait::eventually;
 
 /// Rows, and neighbours asked for: a search that keeps a core busy for a while.
 const ROWS: usize = 10_000;
+const NEIGHBOURS: usize = 3_000;
 /// How many times what it can serve it is asked for.
 const OVER: f64 = 4.0;
 /// For how long what it can serve is measured.
@@ -85,7 +86,7 @@ fn under_four_times_what_it_can_serve_what_is_accepted_is_answered_in_time() {
     for (ids, vectors) in ids.chunks(1_000).zip(vectors.chunks(1_000)) {
         api.ingest(ids, vectors);
     }
-    let search = json!({"vector": vectors[0], "k": ROWS});
+    let search = json!({"vector": vectors[0], "k": NEIGHBOURS});
     assert_eq!(api.post("/search", &search).status, 200);
 
     let served = what_it_can_serve(&api, &search);

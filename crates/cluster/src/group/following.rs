@@ -49,7 +49,7 @@ impl Following {
     fn is_followed(&self, metrics: &RaftMetrics<NodeId, BasicNode>) -> bool {
         let members = metrics.membership_config.membership();
         self.lease
-            .is_held(self.node, metrics.vote, members, self.patience)
+            .is_followed(self.node, metrics.vote, members, self.patience)
     }
 
     /// Returns once this member leads, was not followed by a majority for too long, and what was

@@ -108,7 +108,23 @@ impl Lease {
         membership: &Membership<NodeId, BasicNode>,
         length: Duration,
     ) -> bool {
-        self.has_majority(own, vote, membership, |asked| asked.elapsed() < length)
+        self.has_majority(own, vote, membership, false, |asked| {
+            asked.elapsed() < length
+        })
+    }
+
+    /// Whether a majority has answered what `own`, leader by this vote, asked less than `length` ago,
+    /// also if it was asked to take over since: enough to write by, not to read by.
+    pub(crate) fn is_followed(
+        &self,
+        own: NodeId,
+        vote: Vote<NodeId>,
+        membership: &Membership<NodeId, BasicNode>,
+        length: Duration,
+    ) -> bool {
+        self.has_majority(own, vote, membership, true, |asked| {
+            asked.elapsed() < length
+        })
     }
 
     /// Whether a majority was asked by `own`, leader by this vote, at `since` or later, and has
@@ -120,7 +136,7 @@ impl Lease {
         membership: &Membership<NodeId, BasicNode>,
         since: Instant,
     ) -> bool {
-        self.has_majority(own, vote, membership, |asked| asked >= since)
+        self.has_majority(own, vote, membership, false, |asked| asked >= since)
     }
 
     fn has_majority(
@@ -128,6 +144,7 @@ impl Lease {
         own: NodeId,
         vote: Vote<NodeId>,
         membership: &Membership<NodeId, BasicNode>,
+        with_successors: bool,
         counts: impl Fn(Instant) -> bool,
     ) -> bool {
         let known = self.known();
@@ -137,7 +154,7 @@ impl Lease {
         let follows = |voter: &NodeId| {
             let answer = known.answers.get(voter);
             *voter == own
-                || known.successors.get(voter) != Some(&vote)
+                || (with_successors || known.successors.get(voter) != Some(&vote))
                     && answer.is_some_and(|(of, asked)| *of == vote && counts(*asked))
         };
         membership.get_joint_config().iter().all(|voters| {
@@ -195,6 +212,7 @@ mod tests {
         lease.hands_over(2, vote);
         lease.answered(2, vote, Instant::now(), None);
         assert!(!lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
+        assert!(lease.is_followed(1, vote, &members(&[1, 2, 3]), LONG));
         lease.answered(3, vote, Instant::now(), None);
         assert!(lease.is_held(1, vote, &members(&[1, 2, 3]), LONG));
 

@@ -16,16 +16,13 @@ use vectra_cluster::NodeId;
 use super::leaves::CallError;
 
 /// What every node is asked for at first, at the least, and at the most.
-const FIRST: usize = 32;
-const LEAST: usize = 4;
+const FIRST: usize = 8;
+const LEAST: usize = 2;
 const MOST: usize = 1_024;
 
 /// An answer is in good time if it took no more than this part of the time that there was. Twice that is
 /// the most that a search may wait and take, so that a sudden load does not use up its deadline.
 const GOOD_TIME: u32 = 4;
-
-/// The longest that a search waits for its turn.
-const TURN: Duration = Duration::from_secs(1);
 
 /// A node that has answered nothing for so long is not slow but silent: refusing clients would not help.
 const SILENT: Duration = Duration::from_millis(500);
@@ -73,7 +70,7 @@ impl Pace {
         let good_time = within / GOOD_TIME;
         let permit = loop {
             let turn = Arc::clone(&pace.turns).acquire_owned();
-            match timeout(good_time.min(TURN), turn).await {
+            match timeout(good_time, turn).await {
                 Ok(Ok(permit)) => break permit,
                 Ok(Err(_)) => return Err(CallError::NotSent("no turns are given".to_owned())),
                 // Whoever asks gives up at its own deadline.
