@@ -71,6 +71,10 @@ bench-engine *arguments:
 bench-http *arguments:
     benches/run.sh http {{ arguments }}
 
+# clusters beside one server, and one coordinator over many nodes, of `just bench`
+bench-scale *arguments:
+    benches/run.sh scale {{ arguments }}
+
 # other engines on the same vectors, of `just bench`
 bench-peers *arguments:
     benches/run.sh peers {{ arguments }}

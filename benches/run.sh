@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything `just bench` does: builds, measures the engine, the server and the peers, and reports.
-#   benches/run.sh [--data DIRECTORY] [--quick] [--results DIRECTORY] [engine|http|peers|report]...
+#   benches/run.sh [--data DIRECTORY] [--quick] [--results DIRECTORY] [engine|http|peers|scale|report]...
 # Without steps it runs all of them; alone, a step leaves the figures of the others as they are. What
 # the steps measure lies in target/bench/ until the report is made of it.
 set -euo pipefail
@@ -14,8 +14,8 @@ while [ $# -gt 0 ]; do
             if [ "$1" = --data ]; then data=$directory; else results=$directory; fi
             shift 2 ;;
         --quick) quick=yes; shift ;;
-        engine | http | peers | report) steps+=("$1"); shift ;;
-        *) echo "$1 is none of --data DIRECTORY, --results DIRECTORY, --quick, engine, http, peers, report" >&2
+        engine | http | peers | scale | report) steps+=("$1"); shift ;;
+        *) echo "$1 is none of --data DIRECTORY, --results DIRECTORY, --quick, engine, http, peers, scale, report" >&2
             exit 2 ;;
     esac
 done
@@ -28,7 +28,7 @@ results=${results:-$PWD/benches/results}
 venv=$PWD/target/peers-venv
 date=$(date +%F)
 if [ ${#steps[@]} -eq 0 ]; then
-    steps=(engine http peers report)
+    steps=(engine http peers scale report)
     rm -rf "$out"
 fi
 if [ ! -d "$data" ]; then
@@ -100,6 +100,15 @@ peers() {
         failed+=(peers)
         say "PEERS SKIPPED: python3, its venv or a package of benches/peers/requirements.txt cannot be had"
     fi
+}
+
+# A page of its own: it is about clusters, the table about one server.
+scale() {
+    local revision
+    revision=$(git describe --always --dirty 2>/dev/null || echo unknown)
+    before_step "scale"
+    attempt "$results/$date-scale.md" bench scale --data "$data" --output "$results/$date-scale.md" \
+        --date "$date" --revision "$revision" ${quick:+--quick}
 }
 
 report() {

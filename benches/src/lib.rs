@@ -2,6 +2,7 @@
 //!
 //! Every program measures what it compares in one run, so that ratios hold on any machine.
 
+pub mod cluster;
 pub mod engine;
 pub mod figures;
 pub mod http;
@@ -10,6 +11,7 @@ pub mod npy;
 pub mod peak;
 pub mod process;
 pub mod report;
+pub mod scale;
 pub mod server;
 pub mod timing;
 pub mod vector_set;

@@ -3,6 +3,7 @@
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,6 +22,17 @@ pub struct Vectors {
     pub dimension: usize,
     /// The rows, one after the other.
     pub values: Vec<f32>,
+}
+
+/// The header of a version 1.0 file of float32, padded so that the values begin at a multiple of
+/// 64 bytes.
+pub(crate) fn write_header(out: &mut impl Write, rows: u64, columns: usize) -> io::Result<()> {
+    let dictionary =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    let length = (10 + dictionary.len() + 1).next_multiple_of(64) - 10;
+    out.write_all(b"\x93NUMPY\x01\x00")?;
+    out.write_all(&(length as u16).to_le_bytes())?;
+    writeln!(out, "{dictionary:<width$}", width = length - 1)
 }
 
 /// Reads a matrix of uint8, float16 or float32 as float32 vectors.

@@ -27,6 +27,8 @@ const IDLE: f64 = 0.05;
 /// What `vectra bench` lets pass before it measures.
 const WARM_UP: Duration = Duration::from_secs(1);
 
+const SERVE: [&str; 1] = ["serve"];
+
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// A server; dropping it kills it and removes its data.
@@ -51,13 +53,8 @@ impl Server {
         let directory = tempfile::Builder::new()
             .prefix("bench-")
             .tempdir_in(scratch)?;
-        // Every address in 127.0.0.0/8 is this machine on Linux, so each server has one of its own
-        // and no other program's port in its way.
-        let number = std::process::id().wrapping_mul(61) + STARTED.fetch_add(1, Ordering::Relaxed);
-        let [.., high, low] = (number % 65_000 + 257).to_be_bytes();
-        let ip = Ipv4Addr::new(127, 77, high, low);
-        let (http, grpc) = (SocketAddrV4::new(ip, 8000), SocketAddrV4::new(ip, 8100));
-        let child = spawn(binary, http, grpc, directory.path())?;
+        let (http, grpc) = addresses();
+        let child = spawn(binary, &SERVE, http, grpc, directory.path())?;
         let mut server = Self {
             binary: binary.to_owned(),
             http,
@@ -82,8 +79,15 @@ impl Server {
             ensure!(start.elapsed() < PATIENCE, "the server does not stop");
             sleep(Duration::from_millis(20)).await;
         }
-        self.child = spawn(&self.binary, self.http, self.grpc, self.directory.path())?;
+        let directory = self.directory.path();
+        self.child = spawn(&self.binary, &SERVE, self.http, self.grpc, directory)?;
         self.until_it_holds(rows).await
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// A client of it.
@@ -237,8 +241,19 @@ impl Drop for Server {
     }
 }
 
-fn spawn(
+/// Addresses that no other program listens at: every one in 127.0.0.0/8 is this machine on Linux, so each
+/// process has one of its own.
+pub(crate) fn addresses() -> (SocketAddrV4, SocketAddrV4) {
+    let number = std::process::id().wrapping_mul(61) + STARTED.fetch_add(1, Ordering::Relaxed);
+    let [.., high, low] = (number % 65_000 + 257).to_be_bytes();
+    let ip = Ipv4Addr::new(127, 77, high, low);
+    (SocketAddrV4::new(ip, 8000), SocketAddrV4::new(ip, 8100))
+}
+
+/// Starts a process of a role, given with its own flags.
+pub(crate) fn spawn(
     binary: &Path,
+    role: &[&str],
     http: SocketAddrV4,
     grpc: SocketAddrV4,
     directory: &Path,
@@ -255,7 +270,7 @@ fn spawn(
         }
     }
     command
-        .arg("serve")
+        .args(role)
         .args(["--listen", &http.to_string()])
         .args(["--grpc-listen", &grpc.to_string()])
         .arg("--data-dir")
@@ -269,7 +284,7 @@ fn spawn(
 }
 
 /// Runs a command to its end and answers what it printed.
-async fn printed(command: &mut Command) -> Result<String> {
+pub(crate) async fn printed(command: &mut Command) -> Result<String> {
     let output = command.output().await?;
     ensure!(
         output.status.success(),

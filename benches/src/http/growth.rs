@@ -71,7 +71,7 @@ async fn filled(size: u64, rows: u64, set: &VectorSet, plan: &Plan) -> Result<Se
 fn write_rows(path: &Path, base: &npy::Vectors, rows: u64, first_round: u64) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
     let mut out = BufWriter::new(File::create(path).with_context(context)?);
-    write_header(&mut out, rows, base.dimension).with_context(context)?;
+    npy::write_header(&mut out, rows, base.dimension).with_context(context)?;
     let base_rows = (base.values.len() / base.dimension) as u64;
     for row in 0..rows {
         let (round, source) = (first_round + row / base_rows, row % base_rows);
@@ -86,17 +86,6 @@ fn write_rows(path: &Path, base: &npy::Vectors, rows: u64, first_round: u64) -> 
         }
     }
     out.flush().with_context(context)
-}
-
-/// The header of a version 1.0 file of float32, padded so that the values begin at a multiple of
-/// 64 bytes.
-fn write_header(out: &mut impl Write, rows: u64, columns: usize) -> std::io::Result<()> {
-    let dictionary =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
-    let length = (10 + dictionary.len() + 1).next_multiple_of(64) - 10;
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&(length as u16).to_le_bytes())?;
-    writeln!(out, "{dictionary:<width$}", width = length - 1)
 }
 
 /// A number between -1 and 1, the same for the same round and place (splitmix64).

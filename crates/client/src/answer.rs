@@ -24,6 +24,29 @@ impl Precision {
     }
 }
 
+/// Which replicas may answer a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// Each shard's leader, by its lease.
+    Leader,
+    /// The same, confirmed by a majority.
+    Linearizable,
+    /// Any that is at most five seconds behind.
+    Any,
+}
+
+impl Consistency {
+    /// The word the API uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leader => "leader",
+            Self::Linearizable => "linearizable",
+            Self::Any => "any",
+        }
+    }
+}
+
 /// One neighbour.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Hit {

@@ -3,7 +3,7 @@
 //! Each value is written with as few digits as read back to the same float32, integral ones
 //! without a fraction.
 
-use crate::{ClientError, Precision};
+use crate::{ClientError, Consistency, Precision};
 
 /// Above this, not every integer is a float32 and the shortest digits may be fewer than all.
 const EXACT_INTEGERS: f32 = 16_777_216.0;
@@ -17,6 +17,19 @@ pub fn search_body(
     k: usize,
     precision: Option<Precision>,
 ) -> Result<Vec<u8>, ClientError> {
+    search_body_as(vector, k, precision, None)
+}
+
+/// The body of `POST /search`; what is not given is left to the server.
+///
+/// # Errors
+/// [`ClientError::Argument`] if a value is not finite.
+pub fn search_body_as(
+    vector: &[f32],
+    k: usize,
+    precision: Option<Precision>,
+    consistency: Option<Consistency>,
+) -> Result<Vec<u8>, ClientError> {
     let mut body = Vec::with_capacity(vector.len() * 12 + 48);
     body.extend_from_slice(b"{\"vector\":");
     write_vector(&mut body, vector)
@@ -26,6 +39,11 @@ pub fn search_body(
     if let Some(precision) = precision {
         body.extend_from_slice(b",\"precision\":\"");
         body.extend_from_slice(precision.name().as_bytes());
+        body.push(b'"');
+    }
+    if let Some(consistency) = consistency {
+        body.extend_from_slice(b",\"consistency\":\"");
+        body.extend_from_slice(consistency.name().as_bytes());
         body.push(b'"');
     }
     body.push(b'}');
@@ -163,5 +181,7 @@ mod tests {
         assert_eq!(plain, br#"{"vector":[0.5,1],"k":5}"#);
         let sq8 = search_body(&[0.5], 2, Some(Precision::Sq8)).unwrap();
         assert_eq!(sq8, br#"{"vector":[0.5],"k":2,"precision":"sq8"}"#);
+        let any = search_body_as(&[0.5], 2, None, Some(Consistency::Any)).unwrap();
+        assert_eq!(any, br#"{"vector":[0.5],"k":2,"consistency":"any"}"#);
     }
 }

@@ -18,10 +18,10 @@ mod status;
 mod tls;
 
 pub use answer::{
-    ClusterStatus, CollectionStatus, CoordinatorStatus, Health, Hit, MoveStatus, NodeStatus,
-    Precision, SearchAnswer, ShardStatus, SplitStatus, StoredVector,
+    ClusterStatus, CollectionStatus, Consistency, CoordinatorStatus, Health, Hit, MoveStatus,
+    NodeStatus, Precision, SearchAnswer, ShardStatus, SplitStatus, StoredVector,
 };
-pub use body::{delete_body, search_body};
+pub use body::{delete_body, search_body, search_body_as};
 pub use client::Client;
 pub use error::{ClientError, Place};
 pub use import::{Import, ImportObserver, ImportReport};

@@ -13,7 +13,7 @@ use super::recall::judge;
 use super::report::LoadReport;
 use super::worker::{Course, Tally, drive};
 use crate::files::{Neighbours, VectorBatch};
-use crate::{Client, ClientError, Precision, search_body};
+use crate::{Client, ClientError, Consistency, Precision, search_body_as};
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Load {
     pub k: usize,
     /// Precision to ask for; `None` leaves it to the server.
     pub precision: Option<Precision>,
+    /// Which replicas may answer; `None` leaves it to the server.
+    pub consistency: Option<Consistency>,
     /// Connections, each with one search under way.
     pub connections: usize,
     /// Time before the clock starts.
@@ -114,7 +116,10 @@ impl Load {
             .queries
             .vectors
             .chunks_exact(self.queries.dimension)
-            .map(|query| Ok(target.request(&search_body(query, self.k, self.precision)?)))
+            .map(|query| {
+                let body = search_body_as(query, self.k, self.precision, self.consistency)?;
+                Ok(target.request(&body))
+            })
             .collect::<Result<Vec<_>, ClientError>>()?;
         let queries = requests.len();
         let measure_from = Instant::now() + self.warm_up;

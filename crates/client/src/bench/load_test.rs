@@ -31,6 +31,7 @@ async fn search(State(fake): State<Arc<Fake>>, Json(body): Json<Value>) -> Respo
             .into_response();
     }
     assert_eq!(body["precision"], "sq8");
+    assert_eq!(body["consistency"], "any");
     let (query, k) = (
         body["vector"][0].as_u64().unwrap(),
         body["k"].as_u64().unwrap(),
@@ -71,6 +72,7 @@ fn load(url: String, queries: usize) -> Load {
         truth: Some(Neighbours::new(2, rows.flat_map(|row| [row, 1_000_000]).collect()).unwrap()),
         k: 2,
         precision: Some(Precision::Sq8),
+        consistency: Some(Consistency::Any),
         connections: 4,
         warm_up: Duration::from_millis(20),
         measured: Duration::from_millis(100),

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
-use vectra_client::Precision;
 use vectra_client::bench::Load;
 use vectra_client::files::{Neighbours, VectorFile};
+use vectra_client::{Consistency, Precision};
 
 /// Time for connections, caches and the server's threads to settle.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -18,6 +18,17 @@ pub enum BenchPrecision {
     Exact,
     /// The integer scan's own ranking
     Sq8,
+}
+
+/// Which replicas the searches may be answered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchConsistency {
+    /// Each shard's leader
+    Leader,
+    /// The same, confirmed by a majority
+    Linearizable,
+    /// Any that is at most five seconds behind
+    Any,
 }
 
 /// Measures a running Vectra: keep-alive connections, each sending its next search when the last
@@ -51,6 +62,10 @@ pub struct BenchArgs {
     /// Precision to ask for [default: the server's, exact]
     #[arg(long, value_name = "P")]
     pub precision: Option<BenchPrecision>,
+
+    /// Which replicas may answer [default: the server's, leader]
+    #[arg(long, value_name = "C")]
+    pub consistency: Option<BenchConsistency>,
 
     /// Key to authorise with, if the server wants one
     #[arg(long, value_name = "KEY")]
@@ -88,6 +103,11 @@ impl BenchArgs {
             precision: self.precision.map(|precision| match precision {
                 BenchPrecision::Exact => Precision::Exact,
                 BenchPrecision::Sq8 => Precision::Sq8,
+            }),
+            consistency: self.consistency.map(|consistency| match consistency {
+                BenchConsistency::Leader => Consistency::Leader,
+                BenchConsistency::Linearizable => Consistency::Linearizable,
+                BenchConsistency::Any => Consistency::Any,
             }),
             connections: usize::from(self.connections),
             warm_up: WARM_UP,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use vectra_cluster::placement::{PlacementMap, Shard};
+use vectra_cluster::placement::{PlacementMap, Shard, ShardNode};
 use vectra_cluster::{Consistency, NodeId, ShardId};
 use vectra_wire::v1;
 
@@ -57,6 +57,14 @@ impl Leaves {
             directory.node_announced(*node, NodeFigures::default(), Vec::new());
         }
         let mut map = PlacementMap::default();
+        for node in self.nodes.keys() {
+            let placed = ShardNode {
+                grpc: format!("node-{node}:8100"),
+                http: None,
+                draining: false,
+            };
+            map.nodes.insert(*node, placed);
+        }
         let mut targets = Vec::new();
         for (shard, replicas) in (1..).zip(&self.replicas) {
             let (first, last) = (100 * shard, 100 * shard + 99);
@@ -163,6 +171,15 @@ fn by(node: NodeId) -> BTreeMap<ShardId, NodeId> {
 async fn one_call_a_node_is_enough_when_all_is_well() {
     let leaves = Leaves::new([&[1, 2], &[1, 2]], &[(1, ANSWERS), (2, ANSWERS)]);
     let answered = leaves.ask(Consistency::Leader, false, LONG).await.unwrap();
+    assert_eq!(answered, (by(1), Vec::new()));
+    assert_eq!(*leaves.calls.lock().unwrap(), [(1, vec![1, 2])]);
+}
+
+#[tokio::test]
+async fn where_any_may_answer_one_node_answers_for_all_that_it_holds() {
+    let nodes = [(1, ANSWERS), (2, ANSWERS), (3, ANSWERS)];
+    let leaves = Leaves::new([&[2, 3, 1], &[3, 1, 2]], &nodes);
+    let answered = leaves.ask(Consistency::Any, false, LONG).await.unwrap();
     assert_eq!(answered, (by(1), Vec::new()));
     assert_eq!(*leaves.calls.lock().unwrap(), [(1, vec![1, 2])]);
 }
