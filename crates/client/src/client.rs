@@ -212,6 +212,15 @@ impl Client {
         self.send(method, url, None).await.map(drop)
     }
 
+    /// Takes a coordinator out of the cluster for good.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] of a request.
+    pub async fn remove_coordinator(&self, node: u64) -> Result<(), ClientError> {
+        let url = self.address(&["cluster", "coordinators", &node.to_string()])?;
+        self.send(Method::DELETE, url, None).await.map(drop)
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let url = self.address(&[path])?;
         let answer = self.send(Method::GET, url.clone(), None).await?;

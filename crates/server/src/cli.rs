@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{BenchArgs, DrainArgs, ImportArgs, StatusArgs};
+use crate::commands::{BenchArgs, DrainArgs, ImportArgs, RemoveArgs, StatusArgs};
 use crate::config::{Config, FlagValue, LogFormat, Role, Sources};
 use crate::telemetry;
 
@@ -23,8 +23,8 @@ struct CommandLine {
 enum Command {
     /// Run coordinator and shard node in one process (the default)
     Serve(RoleFlags),
-    /// Run a cluster's front: the HTTP API and a vote on the placement
-    Coordinator(CoordinatorFlags),
+    /// Run a cluster's front: the HTTP API and a vote on the placement; or take one out
+    Coordinator(CoordinatorArgs),
     /// Run a shard node, which holds replicas, or empty one
     Shard(ShardArgs),
     /// Load files of vectors into a running server
@@ -71,6 +71,21 @@ struct RoleFlags {
 enum LogFormatFlag {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct CoordinatorArgs {
+    #[command(subcommand)]
+    command: Option<CoordinatorCommand>,
+    #[command(flatten)]
+    flags: CoordinatorFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum CoordinatorCommand {
+    /// Take a coordinator out of its cluster for good, whether it lives or not
+    Remove(RemoveArgs),
 }
 
 #[derive(Debug, Args)]
@@ -138,7 +153,10 @@ fn run(line: CommandLine) -> anyhow::Result<()> {
     match line.command {
         None => start(Role::Serve, line.serve.sources()),
         Some(Command::Serve(flags)) => start(Role::Serve, flags.sources()),
-        Some(Command::Coordinator(flags)) => start(Role::Coordinator, flags.sources()),
+        Some(Command::Coordinator(coordinator)) => match coordinator.command {
+            Some(CoordinatorCommand::Remove(command)) => ask(command.run()),
+            None => start(Role::Coordinator, coordinator.flags.sources()),
+        },
         Some(Command::Shard(shard)) => match shard.command {
             Some(ShardCommand::Drain(command)) => ask(command.run()),
             None => start(Role::Shard, shard.flags.sources()),
@@ -283,7 +301,7 @@ mod tests {
         let Some(Command::Coordinator(flags)) = line.command else {
             panic!("must be a coordinator");
         };
-        let config = config(flags.sources());
+        let config = config(flags.flags.sources());
         assert_eq!(config.cluster.peers, ["a:1", "b:2"]);
         assert_eq!(config.grpc.advertise.as_deref(), Some("a:1"));
     }

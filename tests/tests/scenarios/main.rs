@@ -7,6 +7,7 @@ mod a_cluster_keeps_its_word_under_kill;
 mod a_cluster_survives_a_killed_shard_node;
 mod a_cluster_survives_any_killed_coordinator;
 mod a_coordinator_joins_a_running_cluster;
+mod a_coordinator_leaves_a_running_cluster;
 mod a_coordinator_that_lost_its_data_joins_its_own_cluster;
 mod a_copied_data_directory_is_refused;
 mod a_damaged_replica_is_rebuilt;

@@ -305,6 +305,36 @@ impl PlacementGroup {
         }
     }
 
+    /// Takes the votes of coordinators that the map says were taken out. At the leader; the others leave it
+    /// to that.
+    ///
+    /// # Errors
+    ///
+    /// If no majority agrees on it, within the time for that: then it is tried again later.
+    pub async fn dismiss_removed(&self, patience: Duration) -> Result<(), ClusterError> {
+        let removed = self.map().borrow().removed_coordinators.clone();
+        let status = self.status();
+        let among = |members: &BTreeSet<NodeId>| -> BTreeSet<NodeId> {
+            members.intersection(&removed).copied().collect()
+        };
+        let (voters, learners) = (among(&status.voters), among(&status.learners));
+        let change = if !voters.is_empty() {
+            ChangeMembers::RemoveVoters(voters)
+        } else if !learners.is_empty() {
+            ChangeMembers::RemoveNodes(learners)
+        } else {
+            return Ok(());
+        };
+        tracing::info!(?change, "coordinators lose their votes");
+        let changed = tokio::time::timeout(patience, self.raft.change_membership(change, false));
+        let not_yet = |reason: String| ClusterError::NotReady { reason };
+        changed
+            .await
+            .map_err(|_| not_yet("no majority agrees on the coordinators".to_owned()))?
+            .map_err(|error| not_yet(error.to_string()))?;
+        Ok(())
+    }
+
     async fn admit_at(&self, leader: NodeId, node: NodeId, grpc: &str) -> Attempt<()> {
         use v1::admit_response::Outcome;
         let Ok(channel) = self.network.channel(leader) else {

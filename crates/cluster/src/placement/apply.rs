@@ -13,6 +13,12 @@ impl PlacementMap {
     pub fn apply(&mut self, command: &PlacementCommand) -> PlacementOutcome {
         match command {
             PlacementCommand::FoundCluster { cluster_id } => self.found(cluster_id),
+            PlacementCommand::AnnounceCoordinator { node, .. }
+                if self.removed_coordinators.contains(node) =>
+            {
+                refused(format!("coordinator {node} was taken out of the cluster"))
+            }
+            PlacementCommand::RemoveCoordinator { node } => self.remove_coordinator(*node),
             PlacementCommand::AnnounceCoordinator { node, grpc, http } => {
                 let announced = Coordinator {
                     grpc: grpc.clone(),
@@ -59,6 +65,28 @@ impl PlacementMap {
             | PlacementCommand::ForgetReplica { shard, .. }
             | PlacementCommand::PreferLeader { shard, .. } => self.change_shard(*shard, command),
         }
+    }
+
+    fn remove_coordinator(&mut self, node: NodeId) -> PlacementOutcome {
+        if self.removed_coordinators.contains(&node) {
+            return PlacementOutcome::Done;
+        }
+        if !self.coordinators.contains_key(&node) {
+            return refused(format!("there is no coordinator {node}"));
+        }
+        if self.coordinators.len() == 1 {
+            return refused(format!("coordinator {node} is the only one"));
+        }
+        let mut shards = self.shards.values();
+        if shards.any(|shard| shard.hosts().contains(&node)) {
+            return refused(format!(
+                "coordinator {node} is a shard node as well and holds replicas: drain it first"
+            ));
+        }
+        self.coordinators.remove(&node);
+        self.removed_coordinators.insert(node);
+        self.version += 1;
+        PlacementOutcome::Done
     }
 
     fn found(&mut self, cluster_id: &str) -> PlacementOutcome {

@@ -22,6 +22,11 @@ pub enum PlacementCommand {
         /// Where clients reach it.
         http: Option<String>,
     },
+    /// Takes a coordinator out for good: its vote too, once the leader of the placement has seen to it.
+    RemoveCoordinator {
+        /// Its id.
+        node: NodeId,
+    },
     /// A shard node is there, or has moved to another address.
     AnnounceNode {
         /// Its id.

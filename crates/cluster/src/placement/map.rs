@@ -19,6 +19,9 @@ pub struct PlacementMap {
     pub last_shard: ShardId,
     /// The coordinators that announced themselves.
     pub coordinators: BTreeMap<NodeId, Coordinator>,
+    /// Coordinators that were taken out of the cluster: they are never taken in again.
+    #[serde(default)]
+    pub removed_coordinators: BTreeSet<NodeId>,
     /// The shard nodes that announced themselves.
     pub nodes: BTreeMap<NodeId, ShardNode>,
     /// By name.

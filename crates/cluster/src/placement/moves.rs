@@ -130,6 +130,7 @@ impl PlacementMap {
             | PlacementCommand::CreateCollection { .. }
             | PlacementCommand::BeginSplit { .. }
             | PlacementCommand::FinishSplit { .. }
+            | PlacementCommand::RemoveCoordinator { .. }
             | PlacementCommand::Drain { .. } => Err("this is no command about a shard".to_owned()),
         }
     }

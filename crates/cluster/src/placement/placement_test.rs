@@ -34,6 +34,31 @@ fn spread(counts: &BTreeMap<NodeId, usize>) -> usize {
     counts.values().max().unwrap() - counts.values().min().unwrap()
 }
 
+#[test]
+fn a_coordinator_that_was_taken_out_stays_out_and_the_last_one_stays_in() {
+    let announce = |node: NodeId| PlacementCommand::AnnounceCoordinator {
+        node,
+        grpc: format!("coordinator-{node}:8100"),
+        http: None,
+    };
+    let mut map = map_with_nodes(1);
+    for node in 1..=3 {
+        map.apply(&announce(node));
+    }
+    map.apply(&create("c", 1, 1));
+    let remove = |node| PlacementCommand::RemoveCoordinator { node };
+    let is_refused = |outcome| matches!(outcome, PlacementOutcome::Refused { .. });
+    assert!(is_refused(map.apply(&remove(9))), "unknown");
+    assert!(is_refused(map.apply(&remove(1))), "it holds a replica");
+    assert_eq!(map.apply(&remove(2)), PlacementOutcome::Done);
+    assert_eq!(map.apply(&remove(2)), PlacementOutcome::Done, "again");
+    assert!(is_refused(map.apply(&announce(2))));
+    assert_eq!(map.coordinators.len(), 2);
+    assert_eq!(map.apply(&remove(3)), PlacementOutcome::Done);
+    map.shards.clear();
+    assert!(is_refused(map.apply(&remove(1))), "the last one");
+}
+
 prop_compose! {
     fn any_command()(
         kind in 0..5,

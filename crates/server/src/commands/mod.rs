@@ -5,9 +5,11 @@ mod bench;
 mod drain;
 mod import;
 mod progress;
+mod remove;
 mod status;
 
 pub use bench::BenchArgs;
 pub use drain::DrainArgs;
 pub use import::ImportArgs;
+pub use remove::RemoveArgs;
 pub use status::StatusArgs;

@@ -70,6 +70,13 @@ pub(super) struct Neighbour {
     pub(super) score: f32,
 }
 
+/// The answer to `DELETE /cluster/coordinators/{id}`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Removed {
+    /// The coordinator that is out.
+    pub(super) coordinator: u64,
+}
+
 /// The answer to `GET /cluster/digests`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Digests {

@@ -53,6 +53,13 @@ pub trait Backend: Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<(), RootError>> + Send;
 
+    /// Takes a coordinator out of the cluster for good.
+    fn remove_coordinator(
+        &self,
+        node: u64,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<(), RootError>> + Send;
+
     /// Compares the replicas of every shard.
     fn digests(
         &self,

@@ -11,7 +11,9 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::answer::{Deleted, Digests, Draining, Found, Health, Indexed, Ready, Stored, json};
+use super::answer::{
+    Deleted, Digests, Draining, Found, Health, Indexed, Ready, Removed, Stored, json,
+};
 use super::api::{Api, Deadline};
 use super::backend::Backend;
 use super::binary::IngestFormat;
@@ -292,11 +294,7 @@ async fn set_draining<B: Backend>(
     id: Result<Path<u64>, PathRejection>,
     draining: bool,
 ) -> Result<Response, Problem> {
-    let Path(node) = id.map_err(|_| {
-        let detail =
-            "the node in the path must be its id, a whole number, as GET /cluster gives it";
-        Problem::new(ProblemKind::InvalidPath, detail)
-    })?;
+    let Path(node) = id.map_err(|_| not_an_id())?;
     api.backend.drain(node, draining, deadline.0).await?;
     Ok(json(StatusCode::ACCEPTED, &Draining { node, draining }))
 }
@@ -304,6 +302,39 @@ async fn set_draining<B: Backend>(
 /// Look at the cluster
 pub(super) async fn cluster<B: Backend>(State(api): State<Arc<Api<B>>>) -> Response {
     json(StatusCode::OK, &api.backend.status().await)
+}
+
+fn not_an_id() -> Problem {
+    let detail = "the node in the path must be its id, a whole number, as GET /cluster gives it";
+    Problem::new(ProblemKind::InvalidPath, detail)
+}
+
+/// Take a coordinator out
+///
+/// It loses its vote and its place among the coordinators for good, whether it lives or not, and ends if
+/// it does. The answer comes when the others count its vote no more. The last one stays.
+#[utoipa::path(
+    delete, path = "/cluster/coordinators/{id}", tag = "operation",
+    params(("id" = u64, Path, description = "The coordinator's id, as `GET /cluster` gives it.")),
+    responses(
+        (status = 200, description = "It is out.", body = Removed),
+        (status = 404, description = "There is no such coordinator.",
+         body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "It is the last one, or holds replicas.",
+         body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        ReadRefusals
+    )
+)]
+pub(super) async fn remove_coordinator<B: Backend>(
+    State(api): State<Arc<Api<B>>>,
+    Extension(deadline): Extension<Deadline>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Response, Problem> {
+    let Path(coordinator) = id.map_err(|_| not_an_id())?;
+    api.backend
+        .remove_coordinator(coordinator, deadline.0)
+        .await?;
+    Ok(json(StatusCode::OK, &Removed { coordinator }))
 }
 
 /// Compare the replicas

@@ -109,6 +109,15 @@ impl Backend for Memory {
         Ok(self.vectors.lock().unwrap().get(id).cloned())
     }
 
+    async fn remove_coordinator(&self, node: u64, _: Instant) -> Result<(), RootError> {
+        self.strike().await?;
+        match node {
+            1 => Ok(()),
+            2 => Err(RootError::NotRemovable("it is the only one".to_owned())),
+            _ => Err(RootError::NoSuchNode(node)),
+        }
+    }
+
     async fn digests(&self, _: Instant) -> Result<Vec<ShardDigests>, RootError> {
         self.strike().await?;
         Ok(Vec::new())

@@ -23,6 +23,7 @@ use super::handlers;
         handlers::drain,
         handlers::cancel_drain,
         handlers::digests,
+        handlers::remove_coordinator,
         handlers::metrics,
         handlers::ready,
         handlers::health

@@ -174,6 +174,7 @@ impl From<RootError> for Problem {
                 Problem::new(ProblemKind::OutcomeUnknown, detail).shards(shards)
             }
             RootError::NoSuchNode(_) => Problem::new(ProblemKind::NoSuchNode, detail),
+            RootError::NotRemovable(_) => Problem::new(ProblemKind::NotRemovable, detail),
             RootError::Deadline(_) => Problem::new(ProblemKind::Deadline, detail),
             RootError::Overloaded(_) => Problem::new(ProblemKind::Overloaded, detail),
             RootError::OverBudget(_) => Problem::new(ProblemKind::OverBudget, detail),

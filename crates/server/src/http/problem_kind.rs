@@ -28,6 +28,7 @@ pub(crate) enum ProblemKind {
     Forbidden,
     NoSuchVector,
     NoSuchNode,
+    NotRemovable,
     NoSuchPath,
     MethodNotAllowed,
     LengthRequired,
@@ -52,7 +53,7 @@ pub(crate) struct Description {
 
 impl ProblemKind {
     /// All kinds, in the order of the documentation.
-    pub(crate) const ALL: [ProblemKind; 35] = [
+    pub(crate) const ALL: [ProblemKind; 36] = [
         ProblemKind::EmptyBody,
         ProblemKind::MalformedJson,
         ProblemKind::MalformedForm,
@@ -77,6 +78,7 @@ impl ProblemKind {
         ProblemKind::Forbidden,
         ProblemKind::NoSuchVector,
         ProblemKind::NoSuchNode,
+        ProblemKind::NotRemovable,
         ProblemKind::NoSuchPath,
         ProblemKind::MethodNotAllowed,
         ProblemKind::LengthRequired,
@@ -263,8 +265,15 @@ impl ProblemKind {
                 "no-such-node",
                 StatusCode::NOT_FOUND,
                 "No such node",
-                "No shard node of the cluster has this id. `GET /cluster` and `vectra status` list \
-                 those there are.",
+                "No node of this kind has this id. `GET /cluster` and `vectra status` list those there \
+                 are.",
+            ),
+            ProblemKind::NotRemovable => (
+                "not-removable",
+                StatusCode::CONFLICT,
+                "Not removable",
+                "The last coordinator cannot be taken out of a cluster, nor one that holds replicas: \
+                 `vectra shard drain` empties it first.",
             ),
             ProblemKind::NoSuchPath => (
                 "no-such-path",

@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -36,6 +36,10 @@ pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
         .route(
             "/cluster/nodes/{id}/drain",
             post(handlers::drain::<B>).delete(handlers::cancel_drain::<B>),
+        )
+        .route(
+            "/cluster/coordinators/{id}",
+            delete(handlers::remove_coordinator::<B>),
         )
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(guarded(Right::Write));

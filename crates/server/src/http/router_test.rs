@@ -214,6 +214,7 @@ async fn the_documentation_lists_every_route_and_its_examples_are_taken() {
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     let routes = [
         "/cluster",
+        "/cluster/coordinators/{id}",
         "/cluster/digests",
         "/cluster/nodes/{id}/drain",
         "/delete",

@@ -48,6 +48,9 @@ impl Balancer {
     }
 
     async fn plan(&self, limits: &Limits) {
+        if let Err(error) = self.placement.dismiss_removed(AGREEMENT).await {
+            tracing::warn!(%error, "a coordinator that was taken out still has its vote");
+        }
         let map = Arc::clone(&self.placement.map().borrow());
         let observed = self.root.observe(&map);
         for command in map.plan(&observed, limits) {

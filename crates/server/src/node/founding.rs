@@ -142,7 +142,7 @@ impl Founding<'_> {
 
     async fn identify(&self, peer: &str) -> anyhow::Result<v1::IdentifyResponse> {
         let mut client = CoordinatorClient::new(self.network.channel_to(peer)?);
-        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest {})).await;
+        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest { asks: None })).await;
         Ok(answer.context("no answer")??.into_inner())
     }
 

@@ -60,8 +60,20 @@ impl Presence {
             if let Some(reason) = self.double(&map).await {
                 return reason;
             }
-            tokio::join!(self.keep_entries_true(&map), self.watch_others(&map));
+            let (_, is_removed) =
+                tokio::join!(self.keep_entries_true(&map), self.watch_others(&map));
+            if is_removed || map.removed_coordinators.contains(&self.data.node()) {
+                return self.removed();
+            }
         }
+    }
+
+    fn removed(&self) -> anyhow::Error {
+        anyhow::anyhow!(
+            "this coordinator was taken out of the cluster (`vectra coordinator remove`), for good. To \
+             use this machine again, start it with an empty data directory; this one is {}",
+            self.data.path().display()
+        )
     }
 
     /// Why this process may not be the node that it is: where the map says that this node is
@@ -73,7 +85,7 @@ impl Presence {
             return None;
         }
         let mut client = CoordinatorClient::new(self.network.channel_to(known).ok()?);
-        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest {})).await;
+        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest { asks: None })).await;
         let answer = answer.ok()?.ok()?.into_inner();
         let is_other = answer.node == node && answer.incarnation != self.data.incarnation();
         is_other.then(|| {
@@ -121,7 +133,8 @@ impl Presence {
         }
     }
 
-    async fn watch_others(&self, map: &PlacementMap) {
+    /// Whether one of them knows that this one was taken out.
+    async fn watch_others(&self, map: &PlacementMap) -> bool {
         let own = self.data.node();
         self.directory.coordinator_answered(own);
         // The embedded shard node reports to the other coordinators as any shard node does; it has
@@ -131,22 +144,29 @@ impl Presence {
             .as_ref()
             .map(|leaf| announcement(&self.data, leaf, &self.grpc, &self.http, map.version));
         let others = map.coordinators.keys().filter(|&&node| node != own);
-        join_all(others.map(|&node| self.watch(node, announcement.clone()))).await;
+        let told = join_all(others.map(|&node| self.watch(node, announcement.clone()))).await;
+        told.contains(&true)
     }
 
-    async fn watch(&self, node: NodeId, announcement: Option<v1::AnnounceRequest>) {
+    async fn watch(&self, node: NodeId, announcement: Option<v1::AnnounceRequest>) -> bool {
         let Ok(channel) = self.network.channel(node) else {
-            return;
+            return false;
         };
         let mut client = CoordinatorClient::new(channel);
-        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest {})).await;
-        if !answer.is_ok_and(|answer| answer.is_ok_and(|found| found.get_ref().node == node)) {
-            return;
-        }
+        let asks = Some(self.data.node());
+        let answer = timeout(ANSWER, client.identify(v1::IdentifyRequest { asks })).await;
+        let answer = answer
+            .ok()
+            .and_then(Result::ok)
+            .map(tonic::Response::into_inner);
+        let Some(answer) = answer.filter(|answer| answer.node == node) else {
+            return false;
+        };
         self.directory.coordinator_answered(node);
         if let Some(announcement) = announcement {
             // One that is not heard is followed by another in a second.
             let _ = timeout(ANSWER, client.announce(announcement)).await;
         }
+        answer.removed
     }
 }

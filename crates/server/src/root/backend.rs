@@ -40,6 +40,10 @@ impl Backend for Root {
         Root::drain(self, node, draining, deadline).await
     }
 
+    async fn remove_coordinator(&self, node: u64, deadline: Instant) -> Result<(), RootError> {
+        Root::remove_coordinator(self, node, deadline).await
+    }
+
     async fn digests(&self, deadline: Instant) -> Result<Vec<ShardDigests>, RootError> {
         Root::digests(self, deadline).await
     }

@@ -29,9 +29,12 @@ pub enum RootError {
         /// What happened.
         reason: String,
     },
-    /// No shard node has this id.
-    #[error("there is no shard node {0}; `vectra status` lists those there are")]
+    /// No node of that kind has this id.
+    #[error("there is no such node {0}; `vectra status` lists those there are")]
     NoSuchNode(u64),
+    /// The coordinator cannot be done without.
+    #[error("{0}")]
+    NotRemovable(String),
     /// The deadline passed.
     #[error("no answer within {0:?}")]
     Deadline(Duration),

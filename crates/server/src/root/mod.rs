@@ -27,8 +27,9 @@ mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use vectra_cluster::placement::{Collection, Observed, PlacementMap};
 use vectra_cluster::{NodeId, PlacementCommand, PlacementGroup, PlacementOutcome};
 
@@ -44,6 +45,9 @@ pub use status::ClusterStatus;
 
 use latency::Latencies;
 use patience::Patience;
+
+/// Between two looks at the members of the placement group.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The collection that `/ingest` and `/search` act on.
 const DEFAULT_COLLECTION: &str = "default";
@@ -124,6 +128,52 @@ impl Root {
                 Err(unplaced(error.to_string()))
             }
         }
+    }
+
+    /// Takes a coordinator out of the cluster for good.
+    pub async fn remove_coordinator(
+        &self,
+        node: NodeId,
+        deadline: Instant,
+    ) -> Result<(), RootError> {
+        let patience = Patience::until(deadline);
+        let is_known = |map: &PlacementMap| {
+            map.coordinators.contains_key(&node) || map.removed_coordinators.contains(&node)
+        };
+        let command = PlacementCommand::RemoveCoordinator { node };
+        match self.placement.propose(command, patience.left()).await {
+            Ok(PlacementOutcome::Refused { .. }) if !is_known(&self.map()) => {
+                Err(RootError::NoSuchNode(node))
+            }
+            Ok(PlacementOutcome::Refused { reason }) => Err(RootError::NotRemovable(reason)),
+            Ok(_) => self.until_without_vote(node, patience).await,
+            Err(error) => {
+                patience.check_deadline()?;
+                Err(unplaced(error.to_string()))
+            }
+        }
+    }
+
+    /// Waits until the placement group has agreed on members without a coordinator: until then its vote is
+    /// counted, and missed if it is lost.
+    async fn until_without_vote(&self, node: NodeId, patience: Patience) -> Result<(), RootError> {
+        // One that takes itself out does not hear of it.
+        while node != self.placement.node() {
+            let status = self.placement.status();
+            let is_agreed = status.members_as_of.map(|position| position.index) <= status.applied;
+            if is_agreed && !status.voters.contains(&node) {
+                return Ok(());
+            }
+            if patience.is_over() {
+                patience.check_deadline()?;
+                return Err(unplaced(format!(
+                    "coordinator {node} is out, but no majority of the others has agreed yet to go on \
+                     without its vote; ask again"
+                )));
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     fn map(&self) -> Arc<PlacementMap> {

@@ -68,13 +68,18 @@ impl CoordinatorService {
 impl Coordinator for CoordinatorService {
     async fn identify(
         &self,
-        _request: Request<v1::IdentifyRequest>,
+        request: Request<v1::IdentifyRequest>,
     ) -> Result<Response<v1::IdentifyResponse>, Status> {
         let cluster_id = self.cluster_id();
+        let removed = request.into_inner().asks.is_some_and(|asks| {
+            let maps = self.placement.map();
+            maps.borrow().removed_coordinators.contains(&asks)
+        });
         Ok(Response::new(v1::IdentifyResponse {
             node: self.own,
             cluster_id,
             incarnation: self.incarnation,
+            removed,
         }))
     }
 
@@ -84,6 +89,15 @@ impl Coordinator for CoordinatorService {
     ) -> Result<Response<v1::JoinResponse>, Status> {
         let v1::JoinRequest { node, grpc } = request.into_inner();
         let cluster_id = self.cluster_id().ok_or_else(no_cluster_yet)?;
+        let is_removed = {
+            let maps = self.placement.map();
+            maps.borrow().removed_coordinators.contains(&node)
+        };
+        if is_removed {
+            return Err(Status::failed_precondition(
+                "this coordinator was taken out of the cluster: start it with an empty data directory",
+            ));
+        }
         self.placement
             .admit(node, grpc)
             .await
