@@ -246,25 +246,18 @@ impl Client {
             ids.sort_unstable();
             ids.dedup();
             for id in ids {
-                let found = match scores.get(&id) {
-                    None => Found::Nothing,
-                    Some(score) => {
-                        let register = history.register(&id);
-                        let operations = register.map_or(&[][..], |found| &found.operations);
-                        let mut versions =
-                            operations.iter().filter_map(|operation| operation.leaves);
-                        let scored =
-                            versions.find(|version| query.score(&vector_of(*version)) == *score);
-                        scored.map_or(Found::Unknown, Found::Version)
-                    }
-                };
-                history.read(&Reading {
+                let mut reading = Reading {
                     id,
                     began,
                     ended,
                     consistency,
-                    found,
-                });
+                    found: Found::Nothing,
+                };
+                if let Some(score) = scores.get(&reading.id) {
+                    let has_score = |version| query.score(&vector_of(version)) == *score;
+                    reading.found = history.version_that(&reading, has_score);
+                }
+                history.read(&reading);
             }
         });
         true

@@ -31,6 +31,7 @@ pub(crate) struct History {
     last_version: Version,
     pub(crate) figures: Figures,
     pub(crate) violations: Vec<String>,
+    violated: Vec<String>,
 }
 
 /// How much was done, so that nobody takes an idle run for a good one.
@@ -100,13 +101,34 @@ impl History {
         known.map_or(Found::Unknown, Found::Version)
     }
 
+    /// Which version of an id it is of which this is true: in rare cases several have the same score, and
+    /// then one that the reading may find.
+    pub(crate) fn version_that(
+        &self,
+        reading: &Reading,
+        is_true: impl Fn(Version) -> bool,
+    ) -> Found {
+        let Some(register) = self.registers.get(&reading.id) else {
+            return Found::Unknown;
+        };
+        let permitted = register.permitted(reading).into_iter().flatten();
+        let written = register
+            .operations
+            .iter()
+            .filter_map(|operation| operation.leaves);
+        let mut candidates = permitted.chain(written);
+        let found = candidates.find(|version| is_true(*version));
+        found.map_or(Found::Unknown, Found::Version)
+    }
+
     /// All ids that anything happened to.
     pub(crate) fn ids(&self) -> Vec<String> {
         self.registers.keys().cloned().collect()
     }
 
-    pub(crate) fn register(&self, id: &str) -> Option<&Register> {
-        self.registers.get(id)
+    /// Those of which something was read that may not be.
+    pub(crate) fn violated_ids(&self) -> Vec<String> {
+        self.violated.clone()
     }
 
     /// An operation is sent. Returns its number among those of the id.
@@ -134,6 +156,7 @@ impl History {
         let register = self.registers.get(&reading.id).unwrap_or(&nothing);
         if let Some(violation) = invariants::of_reading(register, reading) {
             self.violations.push(violation);
+            self.violated.push(reading.id.clone());
         }
         if let Some(register) = self.registers.get_mut(&reading.id)
             && let Some(explained_by) = register.first_explanation(reading)

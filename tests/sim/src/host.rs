@@ -44,7 +44,7 @@ pub(crate) async fn live(world: Arc<World>, name: String, role: Role) -> turmoil
         grpc: grpc_address(&name),
         http: format!("{name}:8000"),
     };
-    let config = config(&name, role, world.directory_of(&name));
+    let config = config(&name, role, PathBuf::from(&name));
     let node = Node::open(role, &config, addresses, surroundings).await;
     let node = node.map_err(|error| format!("{name} does not start: {error:#}"))?;
     let mut tasks = JoinSet::new();

@@ -36,7 +36,9 @@ pub(crate) struct Report {
 /// Runs a seed, up to the first violation.
 pub(crate) fn run(seed: u64, trace: Trace) -> std::io::Result<Report> {
     let directory = tempfile::tempdir()?;
-    let world = World::new(seed, directory.path(), trace.clone());
+    // Nodes tell each other of their files in what they report: those must have the same names each time.
+    std::env::set_current_dir(directory.path())?;
+    let world = World::new(seed, trace.clone());
     let mut run = Run {
         cluster: Cluster::new(Arc::clone(&world)),
         world: Arc::clone(&world),
@@ -51,6 +53,7 @@ pub(crate) fn run(seed: u64, trace: Trace) -> std::io::Result<Report> {
     if run.is_sound() {
         run.read_all();
     }
+    run.explain();
     let lasted = run.cluster.elapsed();
     let snapshot_bytes = run.sent.values().sum();
     let (figures, violations) =
@@ -79,6 +82,39 @@ struct Run {
 impl Run {
     fn is_sound(&self) -> bool {
         self.world.history(|history| history.violations.is_empty())
+    }
+
+    /// Says with the violations what every replica is and holds.
+    fn explain(&self) {
+        if self.is_sound() {
+            return;
+        }
+        let ids = self.world.history(|history| history.violated_ids());
+        for (name, node) in self.world.nodes() {
+            let map = node.map().borrow().clone();
+            let groups = node
+                .leaf()
+                .map(|leaf| leaf.groups().all())
+                .unwrap_or_default();
+            let mut text = format!("{name} is node {}, map {}", node.id(), map.version);
+            for (shard, group) in groups {
+                let status = group.status();
+                text += &format!(
+                    "\n  shard {shard}: term {}, leader {:?}, last {:?}, applied {:?}, voters {:?}",
+                    status.term, status.leader, status.last_log, status.applied, status.voters
+                );
+                for id in &ids {
+                    if map.shard_of("default", id) == Some(shard) {
+                        let vector = group.shard().view().find(id).ok().flatten();
+                        let found = self
+                            .world
+                            .history(|history| vector.map(|vector| history.version_of(&vector)));
+                        text += &format!("\n    {id}: {found:?}");
+                    }
+                }
+            }
+            self.world.trace.note(self.cluster.elapsed(), &text);
+        }
     }
 
     fn work(&mut self) {

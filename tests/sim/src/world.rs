@@ -1,7 +1,6 @@
 //! What the simulation knows of its nodes and clients, whatever they know themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +26,6 @@ pub(crate) enum Stage {
 pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) trace: Trace,
-    directory: PathBuf,
     state: Mutex<State>,
 }
 
@@ -43,11 +41,10 @@ struct State {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, directory: &Path, trace: Trace) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, trace: Trace) -> Arc<Self> {
         Arc::new(Self {
             seed,
             trace,
-            directory: directory.to_owned(),
             state: Mutex::new(State {
                 stage: Stage::Work,
                 roles: BTreeMap::new(),
@@ -88,10 +85,6 @@ impl World {
         let state = self.state();
         let all = state.roles.keys().cloned();
         all.filter(|name| !state.lost.contains(name)).collect()
-    }
-
-    pub(crate) fn directory_of(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
     }
 
     pub(crate) fn disk(&self, name: &str) -> Option<Disk> {

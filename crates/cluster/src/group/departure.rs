@@ -3,16 +3,18 @@
 //! What a copy has acknowledged as a member must not be lost. So it goes only if the map names a
 //! position in the shard's log where it is no member, and the last membership that it knows itself
 //! is older: then everything it acknowledged was before, and is with those that stayed.
+//!
+//! A copy that the map neither places here nor names as having left was opened by an older map, which a
+//! coordinator that had just started still had: after it had gone already, so there is nothing in it.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ShardGroup, ShardGroups};
+use super::ShardGroups;
 use crate::log::GroupLog;
 use crate::machine::ShardConfig;
 use crate::network::group_of;
-use crate::placement::Position;
 use crate::{GroupStatus, NodeId, PlacementMap, ShardId};
 
 /// A search or a compaction may hold on to a copy that is dropped for so long.
@@ -46,35 +48,42 @@ impl ShardGroups {
 
     pub(super) async fn drop_all_left(&self, map: &PlacementMap) {
         for (id, shard) in &map.shards {
-            let Some(left) = shard.left.get(&self.host.node) else {
-                continue;
-            };
+            let own = self.host.node;
             let is_there = self.get(*id).is_some() || self.directory_of(*id).exists();
-            if !is_there {
-                continue;
-            }
-            if let Err(reason) = self.drop_replica(*id, *left).await {
+            let dropped = match shard.left.get(&own) {
+                Some(left) if is_there => {
+                    let may_go = |status: &GroupStatus| {
+                        status.members_as_of < Some(*left) || !is_member(status, own)
+                    };
+                    self.drop_replica(*id, may_go).await
+                }
+                None if self.get(*id).is_some() && !shard.hosts().contains(&own) => {
+                    self.drop_replica(*id, is_untouched).await
+                }
+                Some(_) | None => continue,
+            };
+            if let Err(reason) = dropped {
                 tracing::info!(shard = *id, %reason, "a copy that is no longer placed here stays");
             }
         }
     }
 
-    /// Drops a copy that is no member since `left`. Where it has been made a member again after
-    /// that, what it has acknowledged since must not be lost: it stays.
-    async fn drop_replica(&self, id: ShardId, left: Position) -> Result<(), String> {
+    /// Drops a copy. Where it has been made a member again meanwhile, what it has acknowledged since must
+    /// not be lost: it stays.
+    async fn drop_replica(
+        &self,
+        id: ShardId,
+        may_go: impl Fn(&GroupStatus) -> bool,
+    ) -> Result<(), String> {
         if let Some(group) = self.get(id) {
-            let is_member_later = |group: &ShardGroup| {
-                let status = group.status();
-                status.members_as_of >= Some(left) && is_member(&status, self.host.node)
-            };
-            if is_member_later(&group) {
+            if !may_go(&group.status()) {
                 return Err("it is a member again".to_owned());
             }
             self.host.running.send_modify(|running| {
                 running.remove(&id);
             });
             group.shutdown().await;
-            if is_member_later(&group) {
+            if !may_go(&group.status()) {
                 return Err("it became a member again".to_owned());
             }
             let shard = Arc::downgrade(group.shard());
@@ -122,6 +131,11 @@ impl ShardGroups {
 
 fn is_member(status: &GroupStatus, node: NodeId) -> bool {
     status.voters.contains(&node) || status.learners.contains(&node)
+}
+
+/// Whether a copy has acknowledged nothing, and knows of no member.
+fn is_untouched(status: &GroupStatus) -> bool {
+    status.members_as_of.is_none() && status.last_log.is_none()
 }
 
 /// Removes a directory under a name that nobody takes for a shard's, if a crash comes in between.

@@ -168,3 +168,29 @@ async fn a_candidate_that_stopped_is_elected_after_a_restart() {
     let rows = rows_readable_on(directory.path(), Vote::new(2, NODE), entries).await;
     assert_eq!(rows, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_an_older_map_brought_back_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = LogEngine::open(&directory.path().join("log")).unwrap();
+    let network = Network::new(NODE);
+    let shards = directory.path().join("shards");
+    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
+    let groups = ShardGroups::open(NODE, &engine, &shards, &network, timing, store)
+        .await
+        .unwrap();
+    // From a coordinator that had just started, after the copy had gone and been forgotten.
+    let mut older = map();
+    let shard = older.shards.get_mut(&SHARD).unwrap();
+    shard.founded = true;
+    groups.reconcile(&older).await.unwrap();
+    assert!(groups.get(SHARD).is_some());
+
+    let mut newer = older.clone();
+    newer.version += 1;
+    newer.shards.get_mut(&SHARD).unwrap().replicas = vec![NODE + 1];
+    groups.reconcile(&newer).await.unwrap();
+    assert!(groups.get(SHARD).is_none());
+    assert!(!shards.join(format!("shard-{SHARD}")).exists());
+    groups.shutdown().await;
+}
