@@ -8,23 +8,11 @@ use crate::{ClientError, Consistency, Precision};
 /// Above this, not every integer is a float32 and the shortest digits may be fewer than all.
 const EXACT_INTEGERS: f32 = 16_777_216.0;
 
-/// The body of `POST /search`. Without a precision the server's own default holds.
-///
-/// # Errors
-/// [`ClientError::Argument`] if a value is not finite.
-pub fn search_body(
-    vector: &[f32],
-    k: usize,
-    precision: Option<Precision>,
-) -> Result<Vec<u8>, ClientError> {
-    search_body_as(vector, k, precision, None)
-}
-
 /// The body of `POST /search`; what is not given is left to the server.
 ///
 /// # Errors
 /// [`ClientError::Argument`] if a value is not finite.
-pub fn search_body_as(
+pub fn search_body(
     vector: &[f32],
     k: usize,
     precision: Option<Precision>,
@@ -168,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_not_finite_is_refused_with_its_place() {
-        let error = search_body(&[1.0, f32::NAN], 5, None).unwrap_err();
+        let error = search_body(&[1.0, f32::NAN], 5, None, None).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the query vector: value 1 is NaN; every value must be finite"
@@ -177,11 +165,11 @@ mod tests {
 
     #[test]
     fn a_search_body_names_the_precision_only_when_asked() {
-        let plain = search_body(&[0.5, 1.0], 5, None).unwrap();
+        let plain = search_body(&[0.5, 1.0], 5, None, None).unwrap();
         assert_eq!(plain, br#"{"vector":[0.5,1],"k":5}"#);
-        let sq8 = search_body(&[0.5], 2, Some(Precision::Sq8)).unwrap();
+        let sq8 = search_body(&[0.5], 2, Some(Precision::Sq8), None).unwrap();
         assert_eq!(sq8, br#"{"vector":[0.5],"k":2,"precision":"sq8"}"#);
-        let any = search_body_as(&[0.5], 2, None, Some(Consistency::Any)).unwrap();
+        let any = search_body(&[0.5], 2, None, Some(Consistency::Any)).unwrap();
         assert_eq!(any, br#"{"vector":[0.5],"k":2,"consistency":"any"}"#);
     }
 }

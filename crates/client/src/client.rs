@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::answer::Counted;
 use crate::files::parse_object;
 use crate::{
-    ClientError, ClusterStatus, Health, IngestBody, Precision, SearchAnswer, StoredVector,
-    delete_body, search_body,
+    ClientError, ClusterStatus, Consistency, Health, IngestBody, Precision, SearchAnswer,
+    StoredVector, delete_body, search_body,
 };
 
 /// Longer than the server's own deadline (30 s), so that its answer is heard.
@@ -126,8 +126,8 @@ impl Client {
         Ok(counted.count)
     }
 
-    /// The `k` nearest neighbours of `vector`, best first; `None` leaves the precision to the
-    /// server, whose default is exact.
+    /// The `k` nearest neighbours of `vector`, best first. `None` leaves it to the server how precisely, which
+    /// is exactly, and which replicas may answer, which is their leaders.
     ///
     /// # Errors
     /// Any [`ClientError`] of a request.
@@ -136,9 +136,10 @@ impl Client {
         vector: &[f32],
         k: usize,
         precision: Option<Precision>,
+        consistency: Option<Consistency>,
     ) -> Result<SearchAnswer, ClientError> {
-        self.post("search", search_body(vector, k, precision)?.into())
-            .await
+        let body = search_body(vector, k, precision, consistency)?;
+        self.post("search", body.into()).await
     }
 
     /// Deletes ids. Returns how many of them existed.

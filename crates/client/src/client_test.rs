@@ -49,7 +49,7 @@ async fn ingest_search_and_delete_speak_the_published_shapes() {
         client.ingest(&ids, 2, &[1.0, 2.0, 3.0, 4.5]).await.unwrap(),
         2
     );
-    let answer = client.search(&[1.0, 2.0], 1, None).await.unwrap();
+    let answer = client.search(&[1.0, 2.0], 1, None, None).await.unwrap();
     assert_eq!(
         answer.results,
         [Hit {

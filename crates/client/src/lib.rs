@@ -21,7 +21,7 @@ pub use answer::{
     ClusterStatus, CollectionStatus, Consistency, CoordinatorStatus, Health, Hit, MoveStatus,
     NodeStatus, Precision, SearchAnswer, ShardStatus, SplitStatus, StoredVector,
 };
-pub use body::{delete_body, search_body, search_body_as};
+pub use body::{delete_body, search_body};
 pub use client::Client;
 pub use error::{ClientError, Place};
 pub use import::{Import, ImportObserver, ImportReport};

@@ -13,7 +13,7 @@ use super::recall::judge;
 use super::report::LoadReport;
 use super::worker::{Course, Tally, drive};
 use crate::files::{Neighbours, VectorBatch};
-use crate::{Client, ClientError, Consistency, Precision, search_body_as};
+use crate::{Client, ClientError, Consistency, Precision, search_body};
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -100,7 +100,10 @@ impl Load {
         let Some(first) = self.queries.vectors.chunks(self.queries.dimension).next() else {
             return Ok(());
         };
-        match client.search(first, self.k, self.precision).await {
+        match client
+            .search(first, self.k, self.precision, self.consistency)
+            .await
+        {
             Err(ClientError::Problem {
                 status: 429 | 502..=504,
                 ..
@@ -117,7 +120,7 @@ impl Load {
             .vectors
             .chunks_exact(self.queries.dimension)
             .map(|query| {
-                let body = search_body_as(query, self.k, self.precision, self.consistency)?;
+                let body = search_body(query, self.k, self.precision, self.consistency)?;
                 Ok(target.request(&body))
             })
             .collect::<Result<Vec<_>, ClientError>>()?;
