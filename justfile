@@ -23,10 +23,10 @@ dependencies:
     #!/bin/sh
     set -eu
     cargo deny --locked check --hide-inclusion-graph bans licenses sources
-    cargo deny --locked --manifest-path tests/sim/Cargo.toml check --config deny.toml --hide-inclusion-graph bans licenses sources
+    cargo deny --locked --manifest-path tests/sim/Cargo.toml --config deny.toml check --hide-inclusion-graph bans licenses sources
     if cargo deny --locked fetch db; then
         cargo deny --locked --offline check advisories
-        cargo deny --locked --offline --manifest-path tests/sim/Cargo.toml check --config deny.toml advisories
+        cargo deny --locked --offline --manifest-path tests/sim/Cargo.toml --config deny.toml check advisories
     else
         echo 'skipped: the advisory database cannot be fetched; known vulnerabilities were NOT checked' >&2
     fi
