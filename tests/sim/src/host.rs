@@ -21,6 +21,8 @@ const SHARDS: usize = 4;
 /// Rows are sealed after so many bytes or so much quiet: often.
 const SEAL_BYTES: u64 = 4 << 10;
 const SEAL_AFTER: Duration = Duration::from_millis(1_500);
+/// So few that shards split under any faults there are.
+const SPLIT_AT: u64 = 10;
 /// A shard node that is silent for so long is replaced.
 pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(15);
 /// Slow enough that a move may be caught under way.
@@ -101,6 +103,7 @@ fn config(name: &str, role: Role, data_dir: PathBuf) -> Config {
         dead_after: DEAD_AFTER,
         move_rate: Some(MOVE_RATE),
         seal_after: SEAL_AFTER,
+        split_at: SPLIT_AT,
         api_keys: Vec::new(),
         cluster,
     }

@@ -45,8 +45,6 @@ pub(crate) enum Event {
     JoinCoordinator,
     /// A shard node is emptied.
     Drain(Target),
-    // A shard that splits comes here: as `Split(Target)`, asked for by a client as a drain is, with
-    // `one_owner_of_an_id` to say whether it was done right.
 }
 
 /// A machine, chosen when the event happens among those that there are.
