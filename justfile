@@ -102,18 +102,17 @@ linearizability rounds='50' seed='':
     {{ if seed == '' { '' } else { 'VECTRA_TEST_SEED=' + seed + ' ' } }}VECTRA_TEST_LINEARIZABILITY_ROUNDS={{ rounds }} \
         cargo test --package vectra-tests every_history_is_linearizable -- --nocapture
 
-# Tasks that wait for the same connection wake in an order that hangs on addresses in memory: the same each time.
-repeatable := `setarch -R true 2>/dev/null && echo 'setarch -R' || true`
-
-# a whole cluster under faults, its network, disks, time and chance simulated: docs/testing.md. The first
-# seed twice, for a seed must repeat everything
+# a whole cluster under faults, its network, disks, time and chance simulated: docs/testing.md
 simulate seeds='24' seed='1':
-    cd tests/sim && {{ repeatable }} cargo run --quiet --locked -- --seed {{ seed }} {{ if repeatable == '' { '' } else { '--twice' } }}
-    cd tests/sim && {{ repeatable }} cargo run --quiet --locked -- --seed {{ seed }} --seeds {{ seeds }}
+    cd tests/sim && cargo run --quiet --locked -- --seed {{ seed }} --seeds {{ seeds }}
+
+# the same twice over: whether a seed repeats everything
+simulate-twice seeds='1' seed='1':
+    cd tests/sim && setarch -R cargo run --quiet --locked -- --seed {{ seed }} --seeds {{ seeds }} --twice
 
 # what happens in one seed of the simulation, and what was violated
 simulate-one seed:
-    cd tests/sim && {{ repeatable }} cargo run --quiet --locked -- --seed {{ seed }} --show
+    cd tests/sim && cargo run --quiet --locked -- --seed {{ seed }} --show
 
 # three bugs put into a copy of the code, each of which the simulation must find
 simulate-planted-bugs seeds='60':
