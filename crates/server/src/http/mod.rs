@@ -7,6 +7,7 @@ mod auth;
 mod backend;
 mod binary;
 mod body;
+mod cluster_handlers;
 mod consistency;
 mod error_pages;
 mod handlers;

@@ -4,7 +4,7 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
 use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 
-use super::handlers;
+use super::{cluster_handlers, handlers};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -20,10 +20,10 @@ use super::handlers;
         handlers::search,
         handlers::delete,
         handlers::fetch,
-        handlers::drain,
-        handlers::cancel_drain,
-        handlers::digests,
-        handlers::remove_coordinator,
+        cluster_handlers::drain,
+        cluster_handlers::cancel_drain,
+        cluster_handlers::digests,
+        cluster_handlers::remove_coordinator,
         handlers::metrics,
         handlers::ready,
         handlers::health

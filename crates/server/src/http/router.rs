@@ -20,7 +20,7 @@ use super::metrics::count;
 use super::options::Options;
 use super::problem::{PROBLEM_JSON, Problem};
 use super::problem_kind::ProblemKind;
-use super::{error_pages, handlers, openapi};
+use super::{cluster_handlers, error_pages, handlers, openapi};
 
 /// The API of a process that can answer everything: `vectra serve` and coordinators.
 pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
@@ -35,19 +35,19 @@ pub fn router<B: Backend>(backend: Arc<B>, options: Options) -> Router {
         .route("/delete", post(handlers::delete::<B>))
         .route(
             "/cluster/nodes/{id}/drain",
-            post(handlers::drain::<B>).delete(handlers::cancel_drain::<B>),
+            post(cluster_handlers::drain::<B>).delete(cluster_handlers::cancel_drain::<B>),
         )
         .route(
             "/cluster/coordinators/{id}",
-            delete(handlers::remove_coordinator::<B>),
+            delete(cluster_handlers::remove_coordinator::<B>),
         )
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(guarded(Right::Write));
     let reading = Router::new()
         .route("/search", post(handlers::search::<B>))
         .route("/vectors/{*id}", get(handlers::fetch::<B>))
-        .route("/cluster", get(handlers::cluster::<B>))
-        .route("/cluster/digests", get(handlers::digests::<B>))
+        .route("/cluster", get(cluster_handlers::cluster::<B>))
+        .route("/cluster/digests", get(cluster_handlers::digests::<B>))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(guarded(Right::Read));
     let telling = Router::new()
