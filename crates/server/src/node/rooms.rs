@@ -38,6 +38,10 @@ const MAX_MESSAGE_BYTES: usize = 64 << 20;
 const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 32 << 20;
 
+/// Calls that a coordinator may have cancelled before a busy node, or one that was paused, has seen them.
+/// With the 20 that h2 takes for an attack otherwise, all other calls on the connection are lost.
+const CANCELLED_UNSEEN: usize = 10_000;
+
 /// Between two attempts to drop a copy that is no longer placed here.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
@@ -261,6 +265,7 @@ impl Node {
         Server::builder()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_max_pending_accept_reset_streams(Some(CANCELLED_UNSEEN))
             .add_service(RaftService::new(groups, placement).into_server())
             .add_optional_service(shard_node)
             .add_optional_service(coordinator)
