@@ -15,6 +15,8 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use vectra_cluster::Consistency;
 use vectra_store::{ShardView, StoreOptions};
+use vectra_wire::v1::ReadIndexRequest;
+use vectra_wire::v1::raft_client::RaftClient;
 
 struct Trio {
     directories: Vec<TempDir>,
@@ -280,6 +282,67 @@ async fn a_follower_answers_as_long_as_it_knows_how_old_its_state_is() {
     follower.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_asks_its_leader_answers_with_everything_acknowledged() {
+    let mut trio = Trio::start(StoreOptions::default).await;
+    for number in 0..30 {
+        write_somewhere(&trio.nodes, upsert([number])).await;
+        for node in &trio.nodes {
+            for consistency in [Consistency::Leader, Consistency::Linearizable] {
+                let view = view_of(node, consistency).await;
+                let found = view.find(&format!("id_{number}")).unwrap();
+                assert_eq!(found, Some(vector(number)), "node {}", node.id);
+            }
+        }
+    }
+
+    // Nobody can tell a follower without a leader how far it must have come.
+    let leader = trio.leader().await;
+    let follower = trio.nodes.remove((leader + 1) % 3);
+    for node in std::mem::take(&mut trio.nodes) {
+        node.stop().await;
+    }
+    for consistency in [Consistency::Leader, Consistency::Linearizable] {
+        let refused = follower
+            .groups
+            .readable(&[SHARD, 99], consistency, Duration::ZERO)
+            .await;
+        assert!(refused[0].is_err(), "it answers by itself");
+        assert!(refused[1].is_err(), "it has no such shard");
+    }
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_cut_off_from_the_others_tells_nobody_how_far_to_have_come() {
+    let mut trio = Trio::start(StoreOptions::default).await;
+    write_somewhere(&trio.nodes, upsert(0..5)).await;
+    let leader = trio.leader().await;
+    let lonely = trio.nodes.remove(leader);
+    for node in std::mem::take(&mut trio.nodes) {
+        node.stop().await;
+    }
+    let address = format!("http://{}", lonely.address);
+    let mut client = RaftClient::connect(address).await.unwrap();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let request = ReadIndexRequest {
+            target: lonely.id,
+            // Its shard's, the placement's, and nobody's.
+            groups: vec![SHARD + 1, 1, 99],
+            confirmed: false,
+        };
+        let answer = client.read_index(request).await.unwrap().into_inner();
+        assert_eq!(answer.entries[1..], [0, 0]);
+        if answer.entries[0] == 0 {
+            break;
+        }
+        assert!(Instant::now() < until, "it still does, its lease long over");
+        sleep(Duration::from_millis(20)).await;
+    }
+    lonely.stop().await;
+}
+
 /// What whichever of the nodes leads answers once a majority has confirmed it.
 async fn confirmed_view(nodes: &[ShardNode]) -> Arc<ShardView> {
     let until = Instant::now() + PATIENCE;
@@ -291,6 +354,22 @@ async fn confirmed_view(nodes: &[ShardNode]) -> Arc<ShardView> {
             }
         }
         assert!(Instant::now() < until, "no leader was confirmed");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What one node answers, once there is a leader.
+async fn view_of(node: &ShardNode, consistency: Consistency) -> Arc<ShardView> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut states = node
+            .groups
+            .readable(&[SHARD], consistency, Duration::ZERO)
+            .await;
+        match states.remove(0) {
+            Ok(state) => return state.view,
+            Err(refusal) => assert!(Instant::now() < until, "node {}: {refusal:?}", node.id),
+        }
         sleep(Duration::from_millis(20)).await;
     }
 }

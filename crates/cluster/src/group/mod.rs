@@ -15,6 +15,7 @@ mod opening;
 mod placement;
 mod proposer;
 mod read;
+mod read_index;
 mod read_rounds;
 mod replay;
 mod shard;

@@ -85,7 +85,7 @@ impl ShardGroup {
     }
 
     /// Rows and range as of the same moment.
-    fn state(&self) -> Result<Readable, Unready> {
+    pub(super) fn state(&self) -> Result<Readable, Unready> {
         let (shard, progress) = (&self.inner.shard, &self.inner.progress);
         match progress.read_with_range(|| shard.view()) {
             Some((view, range, children)) => Ok(Readable {
@@ -110,7 +110,7 @@ impl ShardGroup {
         self.inner.freshness.vouched(clock, entries, applied);
     }
 
-    fn applied_entries(&self) -> u64 {
+    pub(super) fn applied_entries(&self) -> u64 {
         self.inner.progress.applied().map_or(0, |last| last + 1)
     }
 
@@ -133,7 +133,7 @@ impl ShardGroup {
         let confirmed = self
             .inner
             .confirmations
-            .join(move || confirm(inner.clone()))
+            .join(Duration::ZERO, move || confirm(inner.clone()))
             .await;
         match confirmed {
             // Elected anew in between, it may not have caught up.
@@ -199,7 +199,7 @@ impl ShardGroup {
 }
 
 /// Why a replica may not answer now, and whether it is worth to wait.
-struct Unready {
+pub(super) struct Unready {
     may_pass: bool,
     refusal: NotLeader,
 }

@@ -2,8 +2,10 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
 
 /// One round at a time. Whoever comes while one is under way waits for the next, for only a round
 /// that begins later says anything about the time of his coming; all of them share that next one.
@@ -14,14 +16,20 @@ pub(super) struct ReadRounds<T> {
 
 struct State<T> {
     is_running: bool,
+    /// When the last one began.
+    began: Option<Instant>,
     /// Those who wait for a round to begin.
     next: Vec<oneshot::Sender<T>>,
 }
 
 impl<T: Clone + Send + 'static> ReadRounds<T> {
-    /// What a round says that begins after this call. `round` makes one, if none is under way.
-    /// `None` if the runtime stopped before it ended.
-    pub(super) async fn join<F>(&self, round: impl Fn() -> F + Send + 'static) -> Option<T>
+    /// What a round says that begins after this call, and `apart` after the one before. `round` makes one, if
+    /// none is under way. `None` if the runtime stopped before it ended.
+    pub(super) async fn join<F>(
+        &self,
+        apart: Duration,
+        round: impl Fn() -> F + Send + 'static,
+    ) -> Option<T>
     where
         F: Future<Output = T> + Send,
     {
@@ -35,7 +43,11 @@ impl<T: Clone + Send + 'static> ReadRounds<T> {
             let rounds = self.clone();
             // In a task of its own: the others must not lose it when the first one hangs up.
             tokio::spawn(async move {
-                while let Some(aboard) = rounds.board() {
+                loop {
+                    rounds.next_in(apart).await;
+                    let Some(aboard) = rounds.board() else {
+                        return;
+                    };
                     let outcome = round().await;
                     for sender in aboard {
                         let _ = sender.send(outcome.clone());
@@ -46,6 +58,18 @@ impl<T: Clone + Send + 'static> ReadRounds<T> {
         outcome.await.ok()
     }
 
+    /// Waits until another round may begin.
+    async fn next_in(&self, apart: Duration) {
+        let began = self.state().began;
+        let left = began.map_or(Duration::ZERO, |began| {
+            apart.saturating_sub(began.elapsed())
+        });
+        // The clock of the runtime knows no shorter times.
+        if left >= Duration::from_millis(1) {
+            sleep(left).await;
+        }
+    }
+
     /// Those who wait, for the round that begins now; `None` if there is nobody, so none does.
     fn board(&self) -> Option<Vec<oneshot::Sender<T>>> {
         let mut state = self.state();
@@ -54,6 +78,7 @@ impl<T: Clone + Send + 'static> ReadRounds<T> {
             state.is_running = false;
             return None;
         }
+        state.began = Some(Instant::now());
         Some(std::mem::take(&mut state.next))
     }
 
@@ -74,6 +99,7 @@ impl<T> Default for ReadRounds<T> {
     fn default() -> Self {
         let state = State {
             is_running: false,
+            began: None,
             next: Vec::new(),
         };
         Self {
@@ -95,6 +121,7 @@ mod tests {
     #[derive(Clone)]
     struct Counted {
         rounds: ReadRounds<usize>,
+        apart: Duration,
         begun: Arc<AtomicUsize>,
         ends: Arc<Semaphore>,
     }
@@ -103,6 +130,7 @@ mod tests {
         fn new() -> Self {
             Self {
                 rounds: ReadRounds::default(),
+                apart: Duration::ZERO,
                 begun: Arc::default(),
                 ends: Arc::new(Semaphore::new(0)),
             }
@@ -111,7 +139,7 @@ mod tests {
         async fn join(&self) -> Option<usize> {
             let (begun, ends) = (self.begun.clone(), self.ends.clone());
             self.rounds
-                .join(move || {
+                .join(self.apart, move || {
                     let number = begun.fetch_add(1, Ordering::SeqCst) + 1;
                     let ends = ends.clone();
                     async move {
@@ -168,5 +196,23 @@ mod tests {
         first.abort();
         counted.ends.add_permits(2);
         assert_eq!(second.await.unwrap(), Some(2));
+    }
+
+    #[tokio::test]
+    async fn rounds_apart_are_shared_by_those_who_come_between() {
+        let apart = Duration::from_secs(1);
+        let counted = Counted {
+            apart,
+            ..Counted::new()
+        };
+        counted.ends.add_permits(100);
+        let began = Instant::now();
+        assert_eq!(counted.join().await, Some(1), "the first waits for nobody");
+        assert!(began.elapsed() < apart);
+        let between = [counted.spawn(), counted.spawn()];
+        for late in between {
+            assert_eq!(late.await.unwrap(), Some(2));
+        }
+        assert!(began.elapsed() >= apart);
     }
 }

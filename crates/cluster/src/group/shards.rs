@@ -13,6 +13,7 @@ use vectra_store::{Shard, StoreOptions};
 
 use super::ShardGroup;
 use super::growing_budget::GrowingBudget;
+use super::read_index::ReadIndexes;
 use crate::directory::{create_directory, shard_directory};
 use crate::machine::Children;
 use crate::{
@@ -40,6 +41,7 @@ pub(super) struct Host {
     pub(super) timing: RaftTiming,
     pub(super) store: StoreOptions,
     pub(super) growing: GrowingBudget,
+    pub(super) read_indexes: ReadIndexes,
     pub(super) map: watch::Sender<Arc<PlacementMap>>,
     pub(super) running: watch::Sender<BTreeMap<ShardId, ShardGroup>>,
     faults: Mutex<BTreeMap<ShardId, Fault>>,
@@ -101,6 +103,7 @@ impl ShardGroups {
                 network: network.clone(),
                 timing,
                 growing: GrowingBudget::new(store.seal_bytes),
+                read_indexes: ReadIndexes::default(),
                 store,
                 map: watch::Sender::default(),
                 running: watch::Sender::new(BTreeMap::new()),

@@ -17,7 +17,7 @@ use crate::network::{
     MESSAGE_LIMIT, PLACEMENT_GROUP, append_request_from_wire, append_response_to_wire,
     log_id_from_wire, vote_from_wire, vote_request_from_wire, vote_response_to_wire, vote_to_wire,
 };
-use crate::{NodeId, PlacementGroup, ShardGroup, ShardGroups};
+use crate::{NodeId, PlacementGroup, ShardGroup, ShardGroups, ShardId};
 
 /// A candidate's first words may arrive before the map that brings the shard here.
 const VOTE_PATIENCE: Duration = Duration::from_millis(700);
@@ -191,6 +191,21 @@ impl RaftRpc for RaftService {
         Ok(Response::new(v1::ProposeResponse {
             outcome: Some(outcome),
         }))
+    }
+
+    async fn read_index(
+        &self,
+        request: Request<v1::ReadIndexRequest>,
+    ) -> Result<Response<v1::ReadIndexResponse>, Status> {
+        let request = request.into_inner();
+        self.check_target(request.target)?;
+        let away = || Status::unavailable("this node has no replicas");
+        let shards = self.shards.as_ref().ok_or_else(away)?;
+        // A group that is none of a shard's is led by nobody here.
+        let shard_of = |group: &u64| group.checked_sub(PLACEMENT_GROUP).unwrap_or(u64::MAX);
+        let asked: Vec<ShardId> = request.groups.iter().map(shard_of).collect();
+        let entries = shards.read_index(&asked, request.confirmed).await;
+        Ok(Response::new(v1::ReadIndexResponse { entries }))
     }
 
     async fn admit(

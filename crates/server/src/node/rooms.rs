@@ -244,8 +244,13 @@ impl Node {
     {
         let groups = self.leaf.as_ref().map(|leaf| leaf.groups().clone());
         let placement = (self.coordinator.as_ref()).map(|found| found.placement.clone());
+        let (stopping, is_stopping) = watch::channel(false);
+        let stops = async move {
+            stops.await;
+            stopping.send_replace(true);
+        };
         let shard_node = self.leaf.map(|leaf| {
-            ShardNodeServer::new(ShardNodeService::new(leaf))
+            ShardNodeServer::new(ShardNodeService::new(leaf, is_stopping))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
         });
         let (node, incarnation) = (self.data.node(), self.data.incarnation());

@@ -14,16 +14,18 @@ use vectra_wire::v1::write_response::Outcome as WriteOutcome;
 
 use super::pace::Pace;
 use super::patience::Trouble;
+use super::search_line::SearchLines;
 use super::{Hit, Precision, SearchQuery};
 use crate::leaf::{Asked, Leaf, LeafAnswer, LeafError};
 
 /// The largest message a leaf may answer with: 10,000 hits with ids of 512 bytes fit well.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+pub(super) const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Every leaf of the cluster.
 pub struct Leaves {
     own: Option<(NodeId, Leaf)>,
     network: Network,
+    lines: SearchLines,
     pace: Pace,
 }
 
@@ -50,6 +52,7 @@ impl Leaves {
         Self {
             own,
             network,
+            lines: SearchLines::default(),
             pace: Pace::default(),
         }
     }
@@ -57,6 +60,11 @@ impl Leaves {
     /// The leaf in this process.
     pub(super) fn own(&self) -> Option<&(NodeId, Leaf)> {
         self.own.as_ref()
+    }
+
+    /// How many searches a node is asked for at this moment.
+    pub(super) fn searches_under_way(&self, node: NodeId) -> usize {
+        self.pace.under_way(node)
     }
 
     /// Asks a node when it is this search's turn there.
@@ -110,10 +118,9 @@ impl Leaves {
             consistency: consistency_of(*consistency).into(),
         };
         let answer = self
-            .client(node)?
-            .search(bounded(request, within))
-            .await?
-            .into_inner();
+            .lines
+            .search(&self.network, node, request, within)
+            .await?;
         let hit = |hit: v1::Hit| Hit {
             id: hit.id,
             score: hit.score,

@@ -20,7 +20,9 @@ mod request;
 mod scatter;
 #[cfg(test)]
 mod scatter_test;
+mod search_line;
 mod service;
+mod spread;
 mod status;
 mod target;
 mod write;
@@ -72,6 +74,8 @@ pub struct Root {
     directory: Arc<Directory>,
     layout: Layout,
     latencies: Latencies,
+    /// Held once by every search under way.
+    searches: Arc<()>,
     /// Counts the reads, to spread those that any replica may answer.
     turn: AtomicUsize,
 }
@@ -90,6 +94,7 @@ impl Root {
             directory,
             layout,
             latencies: Latencies::default(),
+            searches: Arc::default(),
             turn: AtomicUsize::new(0),
         }
     }

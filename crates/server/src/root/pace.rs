@@ -60,6 +60,14 @@ pub(super) struct Turn {
 }
 
 impl Pace {
+    /// How many searches of `node` have their turn.
+    pub(super) fn under_way(&self, node: NodeId) -> usize {
+        let nodes = self.nodes.lock();
+        nodes
+            .get(&node)
+            .map_or(0, |node| node.state.lock().under_way)
+    }
+
     /// Waits for the turn of a search of `node` that must be answered `within` this time.
     pub(super) async fn turn(&self, node: NodeId, within: Duration) -> Result<Turn, CallError> {
         let pace = Arc::clone(

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vectra_cluster::{Consistency, NodeId, ShardId};
+use vectra_cluster::{NodeId, ShardId};
 
 use super::Directory;
 use super::patience::pause;
+use super::spread::Spread;
 use super::target::Target;
 
 /// While one replica is silent and the others have refused, they are asked again after this time: an
@@ -60,11 +61,11 @@ impl Pending {
     }
 
     /// Whom to ask now, by what is known of the nodes.
-    pub(super) fn next(&self, directory: &Directory, consistency: Consistency) -> Next {
+    pub(super) fn next(&self, directory: &Directory, spread: Spread) -> Next {
         let free = self.free();
-        let next = match consistency {
-            Consistency::Any => directory.pick_any(&free),
-            _ => directory.pick(self.shard(), &free, 0),
+        let next = match spread {
+            Spread::OverFewestNodes => directory.pick_any(&free),
+            Spread::OverLeaders => directory.pick(self.shard(), &free, 0),
         };
         match (next, &self.failure) {
             (Some(node), _) => Next::Ask(node),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     fn next(pending: &Pending, directory: &Directory) -> Next {
-        pending.next(directory, Consistency::Leader)
+        pending.next(directory, Spread::OverLeaders)
     }
 
     #[tokio::test]

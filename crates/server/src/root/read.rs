@@ -1,15 +1,17 @@
 //! Searches and fetches.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
-use vectra_cluster::ShardId;
-use vectra_cluster::placement::{self, HashRange};
+use vectra_cluster::placement::{self, HashRange, PlacementMap};
+use vectra_cluster::{NodeId, ShardId};
 use vectra_wire::v1::fetch_response::Outcome;
 
 use super::leaves::CallError;
 use super::patience::Patience;
 use super::scatter::{Gathered, Known, Reply, Terms, scatter};
+use super::spread::Spread;
 use super::target::Target;
 use super::{
     Consistency, DEFAULT_COLLECTION, Precision, Root, RootError, SearchAnswer, SearchQuery, gather,
@@ -34,8 +36,11 @@ impl Root {
                 missing_shards: Vec::new(),
             });
         };
+        let under_way = Arc::clone(&self.searches);
+        let count = Arc::strong_count(&under_way) - 1;
         let terms = Terms {
             consistency: query.consistency,
+            spread: Spread::of_one_among(count, map.nodes.len(), query.consistency),
             allow_partial: query.allow_partial,
             patience,
         };
@@ -55,7 +60,7 @@ impl Root {
         let Gathered {
             answers,
             mut missing,
-        } = scatter(self.known(), &targets, terms, call).await?;
+        } = scatter(self.known(&map, terms.spread), &targets, terms, call).await?;
         missing.sort_unstable();
         // Of what is missing nothing is proven.
         certified &= missing.is_empty();
@@ -92,8 +97,10 @@ impl Root {
             },
             ..Target::all_of(shard, placed)
         };
+        let spread = Spread::of_one_among(1, usize::MAX, consistency);
         let terms = Terms {
             consistency,
+            spread,
             allow_partial: false,
             patience,
         };
@@ -123,16 +130,33 @@ impl Root {
                 children,
             })
         };
-        let gathered = scatter(self.known(), &[target], terms, call).await?;
+        let gathered = scatter(self.known(&map, terms.spread), &[target], terms, call).await?;
         Ok(gathered.answers.into_answers().next().flatten())
     }
 
-    fn known(&self) -> Known<'_> {
+    fn known(&self, map: &PlacementMap, spread: Spread) -> Known<'_> {
+        let order = match spread {
+            Spread::OverLeaders => Vec::new(),
+            Spread::OverFewestNodes => self.least_busy_first(map),
+        };
         Known {
             directory: &self.directory,
             latencies: &self.latencies,
             maps: self.placement.map(),
-            turn: self.turn.fetch_add(1, Ordering::Relaxed),
+            order,
         }
+    }
+
+    /// All nodes, those first that this coordinator asks for the fewest searches at this moment. Of several,
+    /// another one is the first each time.
+    fn least_busy_first(&self, map: &PlacementMap) -> Vec<NodeId> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut order: Vec<NodeId> = map.nodes.keys().copied().collect();
+        if !order.is_empty() {
+            let first = turn % order.len();
+            order.rotate_left(first);
+        }
+        order.sort_by_cached_key(|node| self.leaves.searches_under_way(*node));
+        order
     }
 }

@@ -20,6 +20,7 @@ use super::latency::Latencies;
 use super::leaves::CallError;
 use super::patience::{Patience, Trouble};
 use super::pending::{Next, Pending};
+use super::spread::Spread;
 use super::target::{Target, children_of};
 use super::{Directory, RootError};
 
@@ -28,14 +29,15 @@ pub(super) struct Known<'a> {
     pub(super) directory: &'a Directory,
     pub(super) latencies: &'a Latencies,
     pub(super) maps: watch::Receiver<Arc<PlacementMap>>,
-    /// With which of its replicas a shard begins, where any may answer.
-    pub(super) turn: usize,
+    /// In which order nodes are asked where the fewest are to be, whichever they are.
+    pub(super) order: Vec<NodeId>,
 }
 
 /// How shards are to be asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     pub(super) consistency: Consistency,
+    pub(super) spread: Spread,
     /// Whether shards without a replica to answer may be left out.
     pub(super) allow_partial: bool,
     pub(super) patience: Patience,
@@ -151,13 +153,19 @@ impl<'a, T> Scatter<'a, T> {
     /// The replicas of a shard, those first that are to be asked first.
     fn replicas(&self, map: &PlacementMap, shard: ShardId) -> Vec<NodeId> {
         let mut replicas = replicas_of(map, shard);
-        if self.terms.consistency == Consistency::Any {
-            // All shards begin with the same node, and go on to the same next one: the fewer nodes a
-            // search needs, the less it costs.
-            let nodes = map.nodes.len().max(1);
-            let first = self.known.turn % nodes;
-            let place = |node: &NodeId| map.nodes.range(..node).count();
-            replicas.sort_by_key(|node| (place(node) + nodes - first) % nodes);
+        if self.terms.spread == Spread::OverFewestNodes {
+            // All shards begin with the same node, and go on to the same next one.
+            let order = &self.known.order;
+            let place = |node: &NodeId| order.iter().position(|next| next == node);
+            let settled = map
+                .shards
+                .get(&shard)
+                .map_or(0, |shard| shard.replicas.len());
+            let (settled, coming) = replicas.split_at_mut(settled);
+            // Those that are on their way to having all rows come last.
+            for part in [settled, coming] {
+                part.sort_by_key(|node| place(node).unwrap_or(usize::MAX));
+            }
         }
         replicas
     }
@@ -168,7 +176,7 @@ impl<'a, T> Scatter<'a, T> {
         let patience = self.known.latencies.patience();
         let mut pending = std::mem::take(&mut self.pending);
         for one in pending.iter_mut().filter(|one| one.due <= self.now) {
-            match one.next(self.known.directory, self.terms.consistency) {
+            match one.next(self.known.directory, self.terms.spread) {
                 Next::Ask(node) => {
                     for late in one.asked() {
                         self.known.directory.late(*late);

@@ -15,6 +15,7 @@ use super::latency::Latencies;
 use super::leaves::CallError;
 use super::patience::Patience;
 use super::scatter::{Known, Reply, Terms, scatter};
+use super::spread::Spread;
 use super::target::Target;
 use super::{Directory, NodeFigures, RootError};
 
@@ -77,10 +78,11 @@ impl Leaves {
             directory: &directory,
             latencies: &Latencies::default(),
             maps,
-            turn: 0,
+            order: self.nodes.keys().copied().collect(),
         };
         let terms = Terms {
             consistency,
+            spread: Spread::of_one_among(1, usize::MAX, consistency),
             allow_partial,
             patience: Patience::until(Instant::now() + time),
         };

@@ -1,0 +1,224 @@
+//! Reads of several shards, from whichever replicas this node has: those that do not lead ask their leaders
+//! how far they must have come.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::{join, join_all};
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Request;
+use vectra_wire::v1;
+
+use super::read::{Consistency, Readable};
+use super::read_rounds::ReadRounds;
+use super::{ShardGroup, ShardGroups};
+use crate::network::{group_of, raft_client};
+use crate::{NodeId, NotLeader, ShardId};
+
+/// A leader that has not said by then how far to go is not waited for: another replica may know more.
+const ANSWER: Duration = Duration::from_millis(400);
+
+/// How long a replica that does not lead waits until it has what its leader has. It is some milliseconds
+/// behind as a rule; one that is catching up must not hold up a search.
+const CATCH_UP: Duration = Duration::from_millis(100);
+const CATCH_UP_PAUSE: Duration = Duration::from_millis(1);
+
+/// What a leader answered: for each shard how many entries of its log to have applied. Of others, it could
+/// not say.
+type Indexes = Arc<HashMap<ShardId, u64>>;
+
+/// The rounds in which leaders on other nodes are asked, by node and by whether a majority confirms. All
+/// reads that wait for a leader share its next answer.
+#[derive(Default)]
+pub(super) struct ReadIndexes(Mutex<HashMap<(NodeId, bool), ReadRounds<Indexes>>>);
+
+/// A replica that does not lead, and which of the shards that are read it is of.
+struct Follower {
+    place: usize,
+    shard: ShardId,
+    group: ShardGroup,
+}
+
+impl ReadIndexes {
+    fn rounds(&self, leader: NodeId, confirmed: bool) -> ReadRounds<Indexes> {
+        let mut rounds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rounds.entry((leader, confirmed)).or_default().clone()
+    }
+}
+
+impl ShardGroups {
+    /// For each of `shards` a state to answer a read with, if its replica here may: the leader as
+    /// [`ShardGroup::readable`] says, another one once it has applied what the leader had acknowledged when
+    /// it was asked, after this call. That is as good as the leader's own answer. A leader is asked no sooner
+    /// than `apart` after the last time, so that more reads share its answer.
+    pub async fn readable(
+        &self,
+        shards: &[ShardId],
+        consistency: Consistency,
+        apart: Duration,
+    ) -> Vec<Result<Readable, NotLeader>> {
+        let mut elsewhere = BTreeMap::<NodeId, Vec<Follower>>::new();
+        let mut here = Vec::with_capacity(shards.len());
+        let mut states: Vec<Option<Result<Readable, NotLeader>>> = vec![None; shards.len()];
+        for (place, &shard) in shards.iter().enumerate() {
+            let Some(group) = self.get(shard) else {
+                states[place] = Some(Err(NotLeader {
+                    leader: None,
+                    reason: format!("this node hosts no replica of shard {shard} yet"),
+                }));
+                continue;
+            };
+            match group.follows() {
+                Some(leader) if consistency != Consistency::Any => {
+                    let follower = Follower {
+                        place,
+                        shard,
+                        group,
+                    };
+                    elsewhere.entry(leader).or_default().push(follower);
+                }
+                _ => here.push((place, group)),
+            }
+        }
+        // At the same time: what one of them waits for does not add to what the others do.
+        let here =
+            join_all(here.into_iter().map(|(place, group)| async move {
+                vec![(place, group.readable(consistency).await)]
+            }));
+        let elsewhere = join_all(elsewhere.into_iter().map(|(leader, followers)| async move {
+            self.readable_after(leader, followers, consistency, apart)
+                .await
+        }));
+        let (here, elsewhere) = join(here, elsewhere).await;
+        for (place, state) in here.into_iter().chain(elsewhere).flatten() {
+            states[place] = Some(state);
+        }
+        let unasked = || Err(refusal(None, "it was not asked for"));
+        let states = states.into_iter();
+        states.map(|state| state.unwrap_or_else(unasked)).collect()
+    }
+
+    /// The states of replicas that follow `leader`, once they have what it has.
+    async fn readable_after(
+        &self,
+        leader: NodeId,
+        followers: Vec<Follower>,
+        consistency: Consistency,
+        apart: Duration,
+    ) -> Vec<(usize, Result<Readable, NotLeader>)> {
+        let confirmed = consistency == Consistency::Linearizable;
+        let groups = self.clone();
+        let rounds = self.host.read_indexes.rounds(leader, confirmed);
+        let indexes = rounds
+            .join(apart, move || {
+                let groups = groups.clone();
+                async move { groups.ask(leader, confirmed).await }
+            })
+            .await
+            .unwrap_or_default();
+        let states = followers.into_iter().map(|follower| {
+            let Follower {
+                place,
+                shard,
+                group,
+            } = follower;
+            let entries = indexes.get(&shard).copied();
+            async move {
+                let state = match entries {
+                    Some(entries) => group.readable_at(entries).await,
+                    None => Err(refusal(
+                        group.follows(),
+                        "its leader did not say how far this replica must have come",
+                    )),
+                };
+                (place, state)
+            }
+        });
+        join_all(states).await
+    }
+
+    /// Asks a leader about all shards that it leads and that have a replica here.
+    async fn ask(&self, leader: NodeId, confirmed: bool) -> Indexes {
+        let all = self.all();
+        let led = all
+            .iter()
+            .filter(|(_, group)| group.follows() == Some(leader));
+        let shards: Vec<ShardId> = led.map(|(shard, _)| *shard).collect();
+        let request = v1::ReadIndexRequest {
+            target: leader,
+            groups: shards.iter().map(|shard| group_of(*shard)).collect(),
+            confirmed,
+        };
+        let asked = async {
+            let channel = self.host.network.channel(leader).ok()?;
+            let mut request = Request::new(request);
+            request.set_timeout(ANSWER);
+            let answer = raft_client(channel).read_index(request).await.ok()?;
+            Some(answer.into_inner().entries)
+        };
+        let entries = timeout(ANSWER, asked)
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        let known = shards
+            .into_iter()
+            .zip(entries)
+            .filter(|(_, entries)| *entries > 0);
+        Arc::new(known.collect())
+    }
+
+    /// The leader's side: for each shard how many entries of its log a replica must have applied to answer
+    /// a read that came before this call; 0 where this node does not lead.
+    pub(crate) async fn read_index(&self, shards: &[ShardId], confirmed: bool) -> Vec<u64> {
+        let consistency = if confirmed {
+            Consistency::Linearizable
+        } else {
+            Consistency::Leader
+        };
+        join_all(shards.iter().map(|shard| async move {
+            let Some(group) = self.get(*shard) else {
+                return 0;
+            };
+            match group.readable(consistency).await {
+                Ok(_) => group.applied_entries(),
+                Err(_) => 0,
+            }
+        }))
+        .await
+    }
+}
+
+impl ShardGroup {
+    /// The leader that this replica follows, if it knows one.
+    fn follows(&self) -> Option<NodeId> {
+        let leader = self.raft().metrics().borrow().current_leader;
+        leader.filter(|leader| *leader != self.node())
+    }
+
+    /// The state of this replica once it has applied so many entries.
+    async fn readable_at(&self, entries: u64) -> Result<Readable, NotLeader> {
+        let until = Instant::now() + CATCH_UP;
+        loop {
+            if self.applied_entries() >= entries
+                && let Ok(state) = self.state()
+            {
+                return Ok(state);
+            }
+            if Instant::now() >= until {
+                let reason =
+                    "this replica is behind its leader for longer than a search should wait";
+                return Err(refusal(self.follows(), reason));
+            }
+            sleep(CATCH_UP_PAUSE).await;
+        }
+    }
+}
+
+fn refusal(leader: Option<NodeId>, reason: &str) -> NotLeader {
+    NotLeader {
+        leader,
+        reason: reason.to_owned(),
+    }
+}
