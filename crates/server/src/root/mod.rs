@@ -8,6 +8,7 @@ mod doubles;
 mod error;
 mod gather;
 mod gauges;
+mod heard;
 mod latency;
 mod leaves;
 #[cfg(test)]
