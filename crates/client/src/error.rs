@@ -94,6 +94,8 @@ pub enum Place {
     Byte(u64),
     /// Line, counted from 1 as editors do.
     Line(u64),
+    /// Row, counted from 0.
+    Row(u64),
 }
 
 impl fmt::Display for Place {
@@ -102,6 +104,7 @@ impl fmt::Display for Place {
             Self::Whole => Ok(()),
             Self::Byte(offset) => write!(formatter, "byte {offset}: "),
             Self::Line(line) => write!(formatter, "line {line}: "),
+            Self::Row(row) => write!(formatter, "row {row}: "),
         }
     }
 }

@@ -350,8 +350,10 @@ fn a_garbled_line_is_named_by_line_and_column() {
 
 #[test]
 fn files_that_cannot_be_vectors_say_so() {
-    assert!(complaint("a.parquet", b"PAR1").contains("Parquet cannot be read yet"));
-    assert!(complaint("a.csv", b"1,2").contains("not one of .npy, .fvecs, .bvecs, .jsonl"));
+    assert!(complaint("a.parquet", b"PAR1").contains("this is no Parquet file"));
+    assert!(
+        complaint("a.csv", b"1,2").contains("not one of .npy, .fvecs, .bvecs, .jsonl, .parquet")
+    );
     let folder = tempfile::tempdir().unwrap();
     let missing = VectorFile::open(&folder.path().join("no.npy"));
     assert!(matches!(missing, Err(ClientError::Io { .. })));

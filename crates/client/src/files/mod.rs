@@ -5,11 +5,13 @@
 //! | `.npy` | a NumPy array of rows × dimensions, C order: float32, float16, float64, uint8, int8, little-endian |
 //! | `.fvecs`, `.bvecs` | per vector its dimension (int32, little-endian), then float32 or uint8 values |
 //! | `.jsonl` | per line `{"id": "…", "vector": […]}`; without `id` the row number is the id |
+//! | `.parquet` | a column of lists of float32, float64, float16 or int32, and if there is one, a column `id` |
 
 mod element;
 mod jsonl;
 mod neighbours;
 mod npy;
+mod parquet;
 mod source;
 mod vecs;
 
@@ -63,6 +65,7 @@ enum Reader {
     Rows(npy::NpyRows),
     Records(vecs::Records),
     Lines(jsonl::Lines),
+    Columns(Box<parquet::ParquetRows>),
 }
 
 impl VectorFile {
@@ -81,18 +84,12 @@ impl VectorFile {
             "fvecs" => Reader::Records(vecs::Records::open(path, element::Element::F32)?),
             "bvecs" => Reader::Records(vecs::Records::open(path, element::Element::U8)?),
             "jsonl" | "ndjson" => Reader::Lines(jsonl::Lines::open(path)?),
-            "parquet" => {
-                return Err(garbled(
-                    path,
-                    Place::Whole,
-                    "Parquet cannot be read yet; convert it to .npy, .fvecs or .jsonl",
-                ));
-            }
+            "parquet" => Reader::Columns(Box::new(parquet::ParquetRows::open(path)?)),
             _ => {
                 return Err(garbled(
                     path,
                     Place::Whole,
-                    "its ending is not one of .npy, .fvecs, .bvecs, .jsonl",
+                    "its ending is not one of .npy, .fvecs, .bvecs, .jsonl, .parquet",
                 ));
             }
         };
@@ -100,6 +97,7 @@ impl VectorFile {
             Reader::Rows(rows) => rows.bytes(),
             Reader::Records(records) => records.bytes(),
             Reader::Lines(lines) => lines.bytes(),
+            Reader::Columns(columns) => columns.bytes(),
         };
         Ok(Self {
             path: path.to_owned(),
@@ -130,16 +128,18 @@ impl VectorFile {
             Reader::Rows(rows) => Some(rows.rows()),
             Reader::Records(records) => Some(records.rows()),
             Reader::Lines(_) => None,
+            Reader::Columns(columns) => Some(columns.rows()),
         }
     }
 
-    /// Values in each row, once that is known: in `.jsonl`, after the first batch.
+    /// Values in each row, once that is known: in `.jsonl` and `.parquet`, after the first batch.
     #[must_use]
     pub fn dimension(&self) -> Option<usize> {
         match &self.reader {
             Reader::Rows(rows) => Some(rows.dimension()),
             Reader::Records(records) => records.dimension(),
             Reader::Lines(lines) => lines.dimension(),
+            Reader::Columns(columns) => columns.dimension(),
         }
     }
 
@@ -159,6 +159,7 @@ impl VectorFile {
             Reader::Rows(rows) => rows.next_batch(max_rows, self.id_offset),
             Reader::Records(records) => records.next_batch(max_rows, self.id_offset),
             Reader::Lines(lines) => lines.next_batch(max_rows, self.id_offset),
+            Reader::Columns(columns) => columns.next_batch(max_rows, self.id_offset),
         }
     }
 

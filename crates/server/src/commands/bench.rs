@@ -39,7 +39,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
     pub url: String,
 
-    /// Query vectors: .npy, .fvecs, .bvecs, .jsonl
+    /// Query vectors: .npy, .fvecs, .bvecs, .jsonl, .parquet
     #[arg(long, value_name = "FILE")]
     pub queries: PathBuf,
 

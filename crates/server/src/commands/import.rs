@@ -16,7 +16,8 @@ use super::progress::Progress;
 /// run again.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ImportArgs {
-    /// Files to load: .npy (float32, float16, float64, uint8, int8), .fvecs, .bvecs, .jsonl
+    /// Files to load: .npy (float32, float16, float64, uint8, int8), .fvecs, .bvecs, .jsonl,
+    /// .parquet
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
