@@ -35,6 +35,9 @@ impl PlacementMap {
     }
 }
 
+/// As many replicas agree on something when one of them is lost.
+const SURVIVES_A_LOSS: usize = 3;
+
 /// A plan in the making.
 struct Plan<'a> {
     map: &'a PlacementMap,
@@ -134,15 +137,20 @@ impl<'a> Plan<'a> {
             if !self.may_move(*id, shard) {
                 continue;
             }
-            let mut bad = self.bad_replicas(*id, shard);
-            if let Some((to, reason)) = self.restored(*id, shard, &bad) {
-                self.begin(*id, shard, to, reason);
-                continue;
-            }
-            // A dead node that nothing can take the place of keeps it, and may come back.
-            bad.retain(|_, reason| *reason != MoveReason::Dead);
-            if let Some((to, reason)) = self.restored(*id, shard, &bad) {
-                self.begin(*id, shard, to, reason);
+            // A dead node that nothing can take the place of keeps it, and may come back; so does one that
+            // is to be emptied, and serves on.
+            let kept: [&[MoveReason]; 3] = [
+                &[],
+                &[MoveReason::Dead],
+                &[MoveReason::Dead, MoveReason::Drain],
+            ];
+            for kept in kept {
+                let mut bad = self.bad_replicas(*id, shard);
+                bad.retain(|_, reason| !kept.contains(reason));
+                if let Some((to, reason)) = self.restored(*id, shard, &bad) {
+                    self.begin(*id, shard, to, reason);
+                    break;
+                }
             }
         }
     }
@@ -170,14 +178,28 @@ impl<'a> Plan<'a> {
                 return None;
             }
         };
-        // A node to be emptied is emptied though fewer replicas are left; a damaged copy is of no
-        // use, and without it its node can be given a sound one.
-        let may_shrink = reason.is_some()
-            && bad.values().all(|reason| *reason != MoveReason::Dead)
-            && good.iter().all(|node| self.serves(id, *node));
+        let is_sound = good.iter().all(|node| self.serves(id, *node));
         let to: Vec<NodeId> = good.into_iter().chain(added).collect();
+        // A damaged copy is of no use, and without it its node can be given a sound one.
+        let may_shrink = is_sound
+            && reason.is_some()
+            && bad.values().all(|reason| match reason {
+                MoveReason::Dead => false,
+                MoveReason::Drain => self.may_be_left_with(&to),
+                _ => true,
+            });
         let may_begin = !to.is_empty() && (is_enough || may_shrink);
         may_begin.then(|| (to, reason.unwrap_or(MoveReason::Raise)))
+    }
+
+    /// Whether a node may be emptied though only these replicas are left, which are fewer than there should
+    /// be: where they still survive the loss of one, or where there is no other node, be it away, damaged or
+    /// taken for dead, that could come back and take the place. Two that are left alone agree on nothing any
+    /// more once one of them is lost, and no third could be made a member then.
+    fn may_be_left_with(&self, to: &[NodeId]) -> bool {
+        let mut others = self.map.nodes.iter();
+        to.len() >= SURVIVES_A_LOSS
+            || others.all(|(node, placed)| placed.draining || to.contains(node))
     }
 
     /// Whether the shard stands still and its group can agree on a change of its members.

@@ -274,6 +274,67 @@ fn a_drain_below_the_wanted_number_of_replicas_leaves_those_that_are_left() {
 }
 
 #[test]
+fn a_drain_waits_for_a_node_that_is_away_rather_than_leave_two_replicas() {
+    for away in [Duration::from_secs(6), LONG_DEAD] {
+        let mut world = World::new();
+        world.join(1..=4);
+        world.create(1, 3);
+        world.settle();
+        let (drained, absent) = {
+            let replicas = &world.map.shards[&1].replicas;
+            let others = world.map.nodes.keys();
+            let mut others = others.filter(|node| !replicas.contains(node));
+            (replicas[1], *others.next().unwrap())
+        };
+        world.silent.insert(absent, away);
+        world.drain(drained);
+        world.settle();
+        assert_eq!(world.copies_per_shard(), BTreeSet::from([3]), "{away:?}");
+        assert_eq!(world.held()[&drained], 1);
+
+        world.silent.insert(absent, Duration::ZERO);
+        world.settle();
+        assert_eq!(world.copies_per_shard(), BTreeSet::from([3]));
+        assert_eq!(world.held()[&drained], 0);
+    }
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_node_that_is_to_be_emptied_as_well() {
+    let mut world = World::new();
+    world.join(1..=4);
+    world.create(1, 3);
+    world.settle();
+    let replicas = world.map.shards[&1].replicas.clone();
+    let gone = world.map.nodes.keys().find(|node| !replicas.contains(node));
+    let gone = *gone.unwrap();
+    world.silent.insert(gone, LONG_DEAD);
+    world.drain(gone);
+    world.drain(replicas[1]);
+    world.settle();
+    assert_eq!(world.copies_per_shard(), BTreeSet::from([2]));
+    assert_eq!(world.held()[&replicas[1]], 0);
+}
+
+#[test]
+fn a_damaged_copy_is_made_anew_before_another_node_is_emptied() {
+    let mut world = World::new();
+    world.join(1..=3);
+    world.create(1, 3);
+    world.settle();
+    world.damaged.insert((1, 2));
+    world.drain(3);
+    world.step();
+    let next = world.map.shards[&1].next.as_ref().unwrap();
+    assert_eq!(
+        BTreeSet::from_iter(next.replicas.iter()),
+        BTreeSet::from([&1, &3])
+    );
+    world.settle();
+    assert_eq!(world.held(), BTreeMap::from([(1, 1), (2, 1), (3, 0)]));
+}
+
+#[test]
 fn the_last_node_is_never_emptied() {
     let mut world = World::new();
     world.join([1]);
