@@ -5,18 +5,23 @@
 //! operating system through `getrandom`. The standard library calls it by a weak symbol, on purpose, "for
 //! perf measurements that want to disable randomness for consistency": it is defined here instead. So
 //! one process simulates one seed.
+//!
+//! Each thread draws for itself: the raft log's engine starts a few when it opens, and what those draw, and
+//! when, must not change what the simulation's own thread gets.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// The state of the generator behind `getrandom`.
-static STATE: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    /// The state of the generator behind `getrandom`.
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
 
-/// From here on, all chance in this process follows from `seed`. Before anything draws any.
+/// From here on, all chance in this thread follows from `seed`. Before anything draws any.
 pub(crate) fn follow(seed: u64) {
-    STATE.store(seed, Ordering::SeqCst);
+    STATE.set(seed);
 }
 
 /// A source for one purpose: what is drawn from one does not change what another gives.
@@ -30,7 +35,8 @@ pub(crate) fn source(seed: u64, purpose: &str) -> SmallRng {
 /// Splitmix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
 fn next() -> u64 {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-    let state = STATE.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);
+    let state = STATE.get().wrapping_add(STEP);
+    STATE.set(state);
     let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)

@@ -8,6 +8,7 @@ use turmoil::Sim;
 use vectra_server::config::Role;
 
 use crate::chance::source;
+use crate::clock;
 use crate::host::{FOUNDERS, live};
 use crate::schedule::{Event, Parting, Target};
 use crate::world::World;
@@ -89,6 +90,7 @@ impl Cluster {
         if let Err(error) = self.sim.step() {
             self.world.violation(format!("no node gives up: {error}"));
         }
+        clock::show(self.sim.elapsed());
     }
 
     /// Makes something happen.

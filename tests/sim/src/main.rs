@@ -43,6 +43,9 @@ struct Arguments {
     /// Runs each seed twice and compares the traces.
     #[arg(long)]
     twice: bool,
+    /// Digests the messages on the network as well, which takes its time: `--twice` compares those.
+    #[arg(long, hide = true)]
+    trace: bool,
     /// Runs the one seed in this very process.
     #[arg(long, hide = true)]
     here: bool,
@@ -61,9 +64,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.here || arguments.show {
         // On a thread of its own: what a thread draws once, it draws after the seed is set.
-        chance::follow(arguments.seed);
-        clock::stop();
-        let run = std::thread::spawn(move || run_here(&arguments));
+        let run = std::thread::spawn(move || {
+            chance::follow(arguments.seed);
+            clock::simulate();
+            run_here(&arguments)
+        });
         return run.join().unwrap_or(ExitCode::FAILURE);
     }
     let range = arguments.seed..arguments.seed.saturating_add(arguments.seeds);
@@ -97,9 +102,12 @@ fn run_here(arguments: &Arguments) -> ExitCode {
             Ok(wanted) => EnvFilter::new(wanted),
             Err(_) => EnvFilter::new("off"),
         });
-    let messages = Messages(trace.clone()).with_filter(
-        tracing_subscriber::filter::Targets::new().with_target("turmoil", tracing::Level::TRACE),
-    );
+    let are_messages_noted = arguments.trace || arguments.messages;
+    let messages = are_messages_noted.then(|| {
+        let of_turmoil = tracing_subscriber::filter::Targets::new();
+        let of_turmoil = of_turmoil.with_target("turmoil", tracing::Level::TRACE);
+        Messages(trace.clone()).with_filter(of_turmoil)
+    });
     tracing_subscriber::registry()
         .with(messages)
         .with(logged)

@@ -48,7 +48,7 @@ pub(crate) fn run_all(range: Range<u64>, jobs: usize, twice: bool) -> io::Result
 
 /// Runs one seed, or twice the same; whether all is well.
 fn run_one(seed: u64, twice: bool) -> io::Result<bool> {
-    let first = run_process(seed)?;
+    let first = run_process(seed, twice)?;
     let mut is_well = first.status.success();
     print!("{}", String::from_utf8_lossy(&first.stdout));
     if !is_well {
@@ -56,7 +56,7 @@ fn run_one(seed: u64, twice: bool) -> io::Result<bool> {
         println!("run again with --seed {seed} --show (VECTRA_LOG=debug tells more)");
     }
     if twice {
-        let second = run_process(seed)?;
+        let second = run_process(seed, twice)?;
         if second.stdout != first.stdout {
             is_well = false;
             println!(
@@ -68,8 +68,9 @@ fn run_one(seed: u64, twice: bool) -> io::Result<bool> {
     Ok(is_well)
 }
 
-fn run_process(seed: u64) -> io::Result<Output> {
+fn run_process(seed: u64, traced: bool) -> io::Result<Output> {
     Command::new(std::env::current_exe()?)
         .args(["--here", "--seed", &seed.to_string()])
+        .args(traced.then_some("--trace"))
         .output()
 }
