@@ -51,12 +51,15 @@ struct Client {
 }
 
 impl Client {
-    async fn live(mut self, reads_all: bool) {
+    async fn live(mut self, is_first: bool) {
         loop {
+            if is_first {
+                self.drain().await;
+            }
             match self.world.stage() {
                 Stage::Work => self.work().await,
                 Stage::Rest => {}
-                Stage::LastReads if reads_all => {
+                Stage::LastReads if is_first => {
                     self.read_all().await;
                     self.world.has_read_all(&self.coordinator);
                     return;
@@ -69,9 +72,6 @@ impl Client {
     }
 
     async fn work(&mut self) {
-        if let Some(node) = self.world.next_drain() {
-            self.drain(node).await;
-        }
         match self.random.random_range(0..100) {
             0..45 => self.ingest().await,
             45..60 => self.delete().await,
@@ -301,12 +301,12 @@ impl Client {
         ));
     }
 
-    async fn drain(&mut self, node: u64) {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let outcome = self.root.drain(node, true, deadline).await;
-        self.note(&format!("drain {node}: {}", shown(&outcome)));
-        if outcome.is_err() {
-            self.world.ask_to_drain(node);
+    /// Has nodes emptied, or used again.
+    async fn drain(&mut self) {
+        for (node, is_wanted) in self.world.drains_to_ask_for(&self.coordinator) {
+            let deadline = Instant::now() + Duration::from_secs(5);
+            let outcome = self.root.drain(node, is_wanted, deadline).await;
+            self.note(&format!("drain {node} ({is_wanted}): {}", shown(&outcome)));
         }
     }
 

@@ -174,7 +174,8 @@ impl Cluster {
         }
     }
 
-    /// Only a machine without which each shard still has its three replicas, or could.
+    /// Only a machine without which each shard could still have its three replicas. Where one is just being
+    /// emptied, it is needed after all: then nobody wants that any more.
     fn lose(&mut self, target: Target) {
         let shard_nodes = self.world.names(Role::Shard);
         let names = self.chosen(target);
@@ -185,6 +186,12 @@ impl Cluster {
             self.note(&format!("{name} is lost"));
             self.crash(&name);
             self.world.lost(&name);
+        }
+        let mut left = self.world.names(Role::Shard);
+        left.retain(|name| !self.world.is_to_be_drained(name));
+        if left.len() < SHARD_NODES {
+            self.note("no machine is to be emptied any more");
+            self.world.ask_to_keep_all();
         }
     }
 
@@ -202,7 +209,7 @@ impl Cluster {
         for name in self.chosen(target) {
             if let Some(node) = nodes.get(&name) {
                 self.note(&format!("{name} is to be emptied"));
-                self.world.ask_to_drain(node.id());
+                self.world.ask_to_drain(&name, node.id());
             }
         }
     }

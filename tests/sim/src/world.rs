@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use vectra_cluster::NodeId;
 use vectra_server::config::Role;
 use vectra_server::node::Node;
 
@@ -35,7 +36,8 @@ struct State {
     disks: BTreeMap<String, Disk>,
     running: BTreeMap<String, Node>,
     lost: BTreeSet<String>,
-    drains: Vec<u64>,
+    /// The machines that are to be emptied, or no longer: which nodes they are, and whether.
+    drains: BTreeMap<String, (NodeId, bool)>,
     finished: BTreeSet<String>,
     history: History,
 }
@@ -51,7 +53,7 @@ impl World {
                 disks: BTreeMap::new(),
                 running: BTreeMap::new(),
                 lost: BTreeSet::new(),
-                drains: Vec::new(),
+                drains: BTreeMap::new(),
                 finished: BTreeSet::new(),
                 history: History::default(),
             }),
@@ -120,13 +122,38 @@ impl World {
         self.state().stage = stage;
     }
 
-    /// Some client shall have this node emptied.
-    pub(crate) fn ask_to_drain(&self, node: u64) {
-        self.state().drains.push(node);
+    /// The clients shall have this machine emptied.
+    pub(crate) fn ask_to_drain(&self, name: &str, node: NodeId) {
+        let wanted = (node, true);
+        self.state().drains.insert(name.to_owned(), wanted);
     }
 
-    pub(crate) fn next_drain(&self) -> Option<u64> {
-        self.state().drains.pop()
+    /// The clients shall have every machine used again that was to be emptied.
+    pub(crate) fn ask_to_keep_all(&self) {
+        let mut state = self.state();
+        for (_, is_wanted) in state.drains.values_mut() {
+            *is_wanted = false;
+        }
+    }
+
+    pub(crate) fn is_to_be_drained(&self, name: &str) -> bool {
+        let state = self.state();
+        state.drains.get(name).is_some_and(|(_, wanted)| *wanted)
+    }
+
+    /// The nodes that are to be emptied, or no longer, and that this coordinator does not know that of.
+    pub(crate) fn drains_to_ask_for(&self, coordinator: &str) -> Vec<(NodeId, bool)> {
+        let state = self.state();
+        let Some(node) = state.running.get(coordinator) else {
+            return Vec::new();
+        };
+        let map = node.map();
+        let map = map.borrow();
+        let is_news = |(node, wanted): &(NodeId, bool)| {
+            let known = map.nodes.get(node);
+            known.is_some_and(|known| known.draining != *wanted)
+        };
+        state.drains.values().copied().filter(is_news).collect()
     }
 
     /// A coordinator has been asked for everything.
