@@ -13,8 +13,9 @@ use raft_engine::{Config, Engine, ReadableSize};
 use tokio::sync::oneshot;
 
 use super::disk::{Files, LogDisk};
+use super::logged_entry::{LoggedEntry, Record};
 use super::tail::check_last_files;
-use super::writer::{Change, Record, Write, WriterInTurn, Written, write_all};
+use super::writer::{Change, Write, WriterInTurn, Written, write_all};
 use crate::directory::create_directory;
 use crate::{ClusterError, Workers};
 
@@ -318,10 +319,7 @@ fn read_from(engine: &Engine<Files>, wanted: Wanted) -> Result<Vec<Bytes>, Strin
         engine.fetch_entries_to::<Record>(group, first, end, Some(limit), &mut records)
     }));
     match fetched {
-        Ok(Ok(_count)) => Ok(records
-            .into_iter()
-            .map(|record| Bytes::from(record.value))
-            .collect()),
+        Ok(Ok(_count)) => Ok(records.into_iter().map(LoggedEntry::into_bytes).collect()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => Err(panic_message(panic.as_ref())),
     }

@@ -21,12 +21,11 @@ const HEADER_BYTES: usize = 8 + 8 + 8 + 1;
 
 /// What a group's entries carry.
 pub(crate) trait Command: openraft::AppData + Clone + Debug {
-    /// Appends the command's bytes.
-    fn encode(&self, into: &mut Vec<u8>);
+    /// Appends the first of the command's bytes to `head` and returns those that follow: what is
+    /// large is not copied.
+    fn encode(&self, head: &mut Vec<u8>) -> Vec<Bytes>;
     /// The command that `encode` wrote.
     fn decode(bytes: Bytes) -> Result<Self, String>;
-    /// About how many bytes `encode` appends.
-    fn encoded_len(&self) -> usize;
     /// Called when the command enters this node's log: from here on it may take effect.
     fn entered_log(&self) {}
 }
@@ -56,30 +55,52 @@ impl<C> GroupConfig for C where
 {
 }
 
+/// The bytes of an entry, in parts that share the command's.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct EncodedEntry {
+    /// Begins with the index.
+    pub(super) head: Vec<u8>,
+    /// What follows the head.
+    pub(super) rest: Vec<Bytes>,
+}
+
+impl EncodedEntry {
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.rest.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// All bytes as one.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        let mut bytes = self.head;
+        bytes.reserve_exact(self.rest.iter().map(Bytes::len).sum());
+        for part in &self.rest {
+            bytes.extend_from_slice(part);
+        }
+        bytes.into()
+    }
+}
+
 /// Index, term and node as little-endian u64, the kind, the payload.
-pub(crate) fn encode_entry<C: GroupConfig>(entry: &Entry<C>) -> Vec<u8> {
-    let payload_bytes = match &entry.payload {
-        EntryPayload::Normal(command) => command.encoded_len(),
-        EntryPayload::Blank | EntryPayload::Membership(_) => 256,
-    };
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload_bytes);
-    bytes.put_u64_le(entry.log_id.index);
-    bytes.put_u64_le(entry.log_id.leader_id.term);
-    bytes.put_u64_le(entry.log_id.leader_id.node_id);
+pub(crate) fn encode_entry<C: GroupConfig>(entry: &Entry<C>) -> EncodedEntry {
+    let mut head = Vec::with_capacity(HEADER_BYTES);
+    head.put_u64_le(entry.log_id.index);
+    head.put_u64_le(entry.log_id.leader_id.term);
+    head.put_u64_le(entry.log_id.leader_id.node_id);
+    let mut rest = Vec::new();
     match &entry.payload {
-        EntryPayload::Blank => bytes.put_u8(BLANK),
+        EntryPayload::Blank => head.put_u8(BLANK),
         EntryPayload::Normal(command) => {
-            bytes.put_u8(COMMAND);
-            command.encode(&mut bytes);
+            head.put_u8(COMMAND);
+            rest = command.encode(&mut head);
         }
         EntryPayload::Membership(membership) => {
-            bytes.put_u8(MEMBERSHIP);
+            head.put_u8(MEMBERSHIP);
             // Maps of numbers and strings always become JSON; were it not so, an empty payload
             // is refused when it is read.
-            bytes.extend(serde_json::to_vec(membership).unwrap_or_default());
+            head.extend(serde_json::to_vec(membership).unwrap_or_default());
         }
     }
-    bytes
+    EncodedEntry { head, rest }
 }
 
 /// The entry that [`encode_entry`] wrote; shares the bytes.

@@ -13,7 +13,7 @@ use openraft::{
 use super::cache::Cache;
 use super::engine::LogEngine;
 use super::writer::Change;
-use super::{Command, GroupConfig, decode_entry, encode_entry, record};
+use super::{Command, EncodedEntry, GroupConfig, decode_entry, encode_entry, record};
 use crate::{ClusterError, NodeId};
 
 /// Entries that one message to a follower carries, at the most; one larger entry goes alone.
@@ -394,7 +394,7 @@ impl<C: GroupConfig> RaftLogStorage<C> for GroupLog<C> {
             .into_iter()
             .filter(|entry| Some(entry.log_id.index) > purged)
             .collect();
-        let encoded: Vec<Vec<u8>> = entries.iter().map(encode_entry::<C>).collect();
+        let encoded: Vec<EncodedEntry> = entries.iter().map(encode_entry::<C>).collect();
 
         let mut state = self.state();
         let write = state.queued + 1;

@@ -8,6 +8,7 @@ mod entry;
 mod group_log;
 #[cfg(test)]
 mod group_log_test;
+mod logged_entry;
 mod record;
 #[cfg(test)]
 mod suite_test;
@@ -17,5 +18,5 @@ mod writer;
 pub(crate) use at_open::AtOpen;
 pub use disk::{LogDisk, LogFile};
 pub use engine::LogEngine;
-pub(crate) use entry::{Command, GroupConfig, decode_entry, encode_entry};
+pub(crate) use entry::{Command, EncodedEntry, GroupConfig, decode_entry, encode_entry};
 pub(crate) use group_log::GroupLog;

@@ -6,11 +6,12 @@ use std::sync::mpsc::{self, RecvError, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protobuf::well_known_types::BytesValue;
-use raft_engine::{Command, Engine, LogBatch, MessageExt};
+use raft_engine::{Command, Engine, LogBatch};
 
+use super::EncodedEntry;
 use super::disk::Files;
 use super::engine::panic_message;
+use super::logged_entry::{LoggedEntry, Record};
 use crate::workers::Pace;
 
 /// A batch is written and synced once it holds this much, whatever is still queued.
@@ -18,24 +19,10 @@ const BATCH_BYTES: usize = 8 << 20;
 /// A writer that had nothing to do for so long lets go of its buffer.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// One entry as the engine sees it: bytes that start with the index.
-pub(super) struct Record;
-
-impl MessageExt for Record {
-    type Entry = BytesValue;
-
-    fn index(entry: &BytesValue) -> u64 {
-        match entry.value.first_chunk::<8>() {
-            Some(index) => u64::from_le_bytes(*index),
-            None => u64::MAX,
-        }
-    }
-}
-
 /// One change to one group's part of the log.
 pub(super) enum Change {
     /// Entries, each of which starts with its index; they replace those from the first index on.
-    Append(Vec<Vec<u8>>),
+    Append(Vec<EncodedEntry>),
     /// A small value.
     Put(&'static [u8], Vec<u8>),
     /// No small value.
@@ -57,7 +44,7 @@ pub(super) struct Write {
 impl Change {
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Append(entries) => entries.iter().map(Vec::len).sum(),
+            Self::Append(entries) => entries.iter().map(EncodedEntry::len).sum(),
             Self::Put(_, value) => value.len(),
             Self::Delete(_) | Self::CompactTo(_) => 0,
         }
@@ -215,13 +202,7 @@ fn write_batch(
 fn add(batch: &mut LogBatch, group: u64, change: Change) -> Result<(), String> {
     let added = match change {
         Change::Append(entries) => {
-            let records: Vec<BytesValue> = entries
-                .into_iter()
-                .map(|value| BytesValue {
-                    value,
-                    ..BytesValue::default()
-                })
-                .collect();
+            let records: Vec<LoggedEntry> = entries.into_iter().map(LoggedEntry::new).collect();
             batch.add_entries::<Record>(group, &records)
         }
         Change::Put(key, value) => batch.put(group, key.to_vec(), value),

@@ -31,17 +31,14 @@ openraft::declare_raft_types!(
 );
 
 impl Command for PlacementCommand {
-    fn encode(&self, into: &mut Vec<u8>) {
+    fn encode(&self, head: &mut Vec<u8>) -> Vec<Bytes> {
         // Strings and numbers always become JSON; were it not so, decoding refuses what is there.
-        into.extend(serde_json::to_vec(self).unwrap_or_default());
+        head.extend(serde_json::to_vec(self).unwrap_or_default());
+        Vec::new()
     }
 
     fn decode(bytes: Bytes) -> Result<Self, String> {
         serde_json::from_slice(&bytes).map_err(|error| format!("no placement command: {error}"))
-    }
-
-    fn encoded_len(&self) -> usize {
-        256
     }
 }
 

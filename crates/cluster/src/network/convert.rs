@@ -56,7 +56,7 @@ pub(crate) fn append_request_to_wire<C: GroupConfig>(
         entries: request
             .entries
             .iter()
-            .map(|entry| encode_entry(entry).into())
+            .map(|entry| encode_entry(entry).into_bytes())
             .collect(),
         leader_commit: request.leader_commit.as_ref().map(log_id_to_wire),
         vouched,
