@@ -20,8 +20,9 @@ pub struct TopRows {
 /// Fewer rows than this beyond the capacity are not worth a selection.
 const LEAST_BEYOND: usize = 16;
 
-/// Most rows that room is made for before they come.
-const MOST_ROOM: usize = 1 << 14;
+/// Most rows that room is made for before they come: with a floor, few do. Hundreds of searches under way
+/// keep a list each for every stretch that is scanned.
+const MOST_ROOM: usize = 64;
 
 impl TopRows {
     /// Keeps at most so many rows.

@@ -17,6 +17,8 @@ mod growing;
 mod ids;
 mod index;
 mod manifest;
+#[allow(unsafe_code, reason = "the one module that maps files")]
+mod mapping;
 mod numbers;
 mod options;
 mod part;
@@ -31,6 +33,8 @@ mod view;
 pub use batch::WriteBatch;
 pub use error::StoreError;
 pub use ids::MAX_ID_BYTES;
+#[cfg(target_os = "linux")]
+pub use mapping::release_program_text;
 pub use options::{StepObserver, StoreOptions};
 pub use part::Part;
 pub use receiver::{ReceivedSnapshot, SnapshotReceiver};

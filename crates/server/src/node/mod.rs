@@ -8,6 +8,7 @@ mod hosted;
 mod identity;
 mod open_files;
 mod presence;
+mod program_text;
 mod rooms;
 mod shutdown;
 mod surroundings;
@@ -49,6 +50,7 @@ pub async fn run(role: Role, config: Config) -> anyhow::Result<()> {
         let _ = grpc_stops.await;
     }));
     node.live(&mut tasks);
+    tasks.spawn(program_text::let_go_of_unused());
     let http_stop = http::ServerHandle::new();
     let options = http::Options::new(&config, role, vectra_kernel::instruction_set());
     let lifecycle = options.lifecycle.clone();

@@ -8,8 +8,6 @@ mod builder;
 mod header;
 mod ids_file;
 mod ids_page;
-#[allow(unsafe_code, reason = "the one module that maps files")]
-mod mapping;
 mod sealed;
 mod vectors;
 

@@ -4,7 +4,6 @@ use super::{
     archive::SegmentArchive,
     header::{HEADER_LEN, Header, Magic},
     ids_file::{IdsFile, IdsReader},
-    mapping::MappedCodes,
     vectors::{self, RowReader, VectorsFile},
 };
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
     directory::Directory,
     error::While,
     file_name::{FileKind, FileName},
+    mapping::MappedCodes,
 };
 use rkyv::util::AlignedVec;
 use std::{

@@ -1,0 +1,98 @@
+//! What this process maps: the codes of sealed segments, and itself. The only module of this crate with
+//! `unsafe` code.
+
+use memmap2::{Mmap, MmapOptions};
+use std::{fs, fs::File, io, ops::Range};
+
+/// The codes of a segment file, mapped read-only.
+#[derive(Debug)]
+pub(crate) struct MappedCodes {
+    map: Mmap,
+}
+
+impl MappedCodes {
+    /// Maps these bytes of `file`, which must never be written to or truncated again: sealed files are
+    /// not. Nothing else is mapped, as whatever lies beside what is read would become resident with it.
+    /// `None` if some of it would lie outside the file.
+    pub(crate) fn new(file: &File, codes: Range<usize>) -> io::Result<Option<Self>> {
+        if file.metadata()?.len() < codes.end as u64 {
+            return Ok(None);
+        }
+        let mut options = MmapOptions::new();
+        options.offset(codes.start as u64).len(codes.len());
+        // SAFETY: the map is read-only, and nothing in this program changes a sealed file: it is
+        // created under a fresh number, written and synced before it is first mapped, and after
+        // that only ever unlinked. That no other program changes it is the operator's part.
+        let map = unsafe { options.map(file) }?;
+        Ok(Some(Self { map }))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+/// Lets go of the text of the running program and its libraries: what is executed next is mapped again
+/// from the page cache, some microseconds each, and what only a start needed, or an import long over,
+/// is no longer resident.
+///
+/// # Errors
+///
+/// What the system says where it does not tell what is mapped.
+#[cfg(target_os = "linux")]
+pub fn release_program_text() -> io::Result<()> {
+    use rustix::mm::{Advice, madvise};
+
+    for range in text_of(&fs::read_to_string("/proc/self/maps")?) {
+        let start = std::ptr::with_exposed_provenance_mut(range.start);
+        // SAFETY: this is a private mapping of a file that nobody can write to: its pages hold what
+        // the file holds, and come back from there with the next access. A program or library that
+        // is in use is replaced by renaming, not overwritten; one that is overwritten breaks a process
+        // with or without this, as not all of it was mapped before. That the mapping was taken away
+        // since its address was read would need a library to be unloaded; nothing here loads any.
+        unsafe { madvise(start, range.len(), Advice::LinuxDontNeed) }?;
+    }
+    Ok(())
+}
+
+/// Where program text is mapped privately from a file and cannot be written to, by a list of mappings in
+/// the form of `/proc/self/maps`.
+#[cfg(target_os = "linux")]
+fn text_of(maps: &str) -> Vec<Range<usize>> {
+    let text_of_line = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let is_text = fields.next()? == "r-xp" && fields.nth(3)?.starts_with('/');
+        let address = |text| usize::from_str_radix(text, 16).ok();
+        is_text.then_some(address(start)?..address(end)?)
+    };
+    maps.lines().filter_map(text_of_line).collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_text_that_comes_from_a_file_and_stays_as_it_is_there_is_let_go_of() {
+        let maps = "\
+55d0e0000000-55d0e0100000 r--p 00000000 fe:00 17 /usr/bin/vectra
+55d0e0100000-55d0e1200000 r-xp 000ff000 fe:00 17 /usr/bin/vectra
+55d0e1200000-55d0e1290000 r--p 011ff000 fe:00 17 /usr/bin/vectra
+55d0e1290000-55d0e129a000 rw-p 0128e000 fe:00 17 /usr/bin/vectra
+7f0000000000-7f0000021000 rwxp 00000000 00:00 0
+7f0000100000-7f0000200000 r-xp 00000000 00:00 0
+7f0000300000-7f0000400000 rwxp 00000000 fe:00 18 /tmp/written to.so
+7f0000400000-7f0000500000 r-xs 00000000 fe:00 18 /tmp/shared.so
+7f0000500000-7f0000600000 r-xp 00026000 fe:00 19 /usr/lib/my libc.so.6
+7ffd5fc00000-7ffd5fc02000 r-xp 00000000 00:00 0 [vdso]
+";
+        assert_eq!(
+            text_of(maps),
+            [
+                0x55d0_e010_0000..0x55d0_e120_0000,
+                0x7f00_0050_0000..0x7f00_0060_0000
+            ]
+        );
+    }
+}
