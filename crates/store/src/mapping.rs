@@ -32,9 +32,9 @@ impl MappedCodes {
     }
 }
 
-/// Lets go of the text of the running program and its libraries: what is executed next is mapped again
-/// from the page cache, some microseconds each, and what only a start needed, or an import long over,
-/// is no longer resident.
+/// Lets go of the text of the running program and its libraries, and of their constants: what is used next
+/// is mapped again from the page cache, some microseconds each, and what only a start needed, or an import
+/// long over, is no longer resident.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub fn release_program_text() -> io::Result<()> {
 
     for range in text_of(&fs::read_to_string("/proc/self/maps")?) {
         let start = std::ptr::with_exposed_provenance_mut(range.start);
-        // SAFETY: this is a private mapping of a file that nobody can write to: its pages hold what
+        // SAFETY: this is a private mapping of a file that nobody writes to: its pages hold what
         // the file holds, and come back from there with the next access. A program or library that
         // is in use is replaced by renaming, not overwritten; one that is overwritten breaks a process
         // with or without this, as not all of it was mapped before. That the mapping was taken away
@@ -55,14 +55,21 @@ pub fn release_program_text() -> io::Result<()> {
     Ok(())
 }
 
-/// Where program text is mapped privately from a file and cannot be written to, by a list of mappings in
-/// the form of `/proc/self/maps`.
+/// Where programs are mapped privately from a file and never were written to, by a list of mappings in the
+/// form of `/proc/self/maps`: their text, and the constants at the head of the file. Further on there are
+/// tables that cannot be written to by now and hold addresses that were found at the start.
 #[cfg(target_os = "linux")]
 fn text_of(maps: &str) -> Vec<Range<usize>> {
     let text_of_line = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;
-        let is_text = fields.next()? == "r-xp" && fields.nth(3)?.starts_with('/');
+        let (permissions, offset) = (fields.next()?, fields.next()?);
+        let is_as_in_file = match permissions {
+            "r-xp" => true,
+            "r--p" => offset.bytes().all(|digit| digit == b'0'),
+            _ => false,
+        };
+        let is_text = is_as_in_file && fields.nth(2)?.starts_with('/');
         let address = |text| usize::from_str_radix(text, 16).ok();
         is_text.then_some(address(start)?..address(end)?)
     };
@@ -90,6 +97,7 @@ mod tests {
         assert_eq!(
             text_of(maps),
             [
+                0x55d0_e000_0000..0x55d0_e010_0000,
                 0x55d0_e010_0000..0x55d0_e120_0000,
                 0x7f00_0050_0000..0x7f00_0060_0000
             ]
