@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows that the simulation finds bugs: puts each bug of `planted/` into a copy of the code and runs seeds until
-# one of them says so. Fails if a bug is not found within SEEDS seeds (60 without an argument), or if nothing
-# but the bug's own invariant can be what says so.
+# one of them says so. Fails if within SEEDS seeds (60 without an argument) nothing violates what the bug breaks;
+# whatever else it brings about does not count.
 set -euo pipefail
 cd "$(dirname "$0")"
 readonly SEEDS=${1:-60}
@@ -11,7 +11,8 @@ trap 'rm -rf "$copy"' EXIT
 
 # What each bug breaks.
 declare -A breaks=(
-    [acknowledge_before_fsync]='no acknowledged write is lost'
+    # A delete that is lost is a resurrection.
+    [acknowledge_before_fsync]='no acknowledged write is lost|no resurrection'
     [skip_a_read_index]='no acknowledged write is lost|no resurrection'
     [drop_a_tombstone_in_a_move]='no resurrection|replicas are equal|one owner of an id|no acknowledged write is lost'
 )
@@ -29,19 +30,15 @@ for patch in planted/*.patch; do
     found=
     while [ "$seed" -le "$SEEDS" ] && [ -z "$found" ]; do
         if ! "$copy/simulate" --seed "$seed" --jobs 1 >"$copy/output" 2>&1; then
-            found=$(grep --max-count 1 VIOLATED "$copy/output" || true)
+            found=$(grep --extended-regexp "^VIOLATED (${breaks[$bug]})" "$copy/output" | head -n 1 || true)
         fi
         seed=$((seed + 1))
     done
     cd "$root/tests/sim"
     patch --quiet --directory "$copy" --strip 1 --reverse <"$patch"
     if [ -z "$found" ]; then
-        echo "$bug: not found by $SEEDS seeds" >&2
+        echo "$bug: $SEEDS seeds do not violate: ${breaks[$bug]}" >&2
         exit 1
     fi
     echo "$bug: seed $((seed - 1)): $found"
-    if ! grep --quiet --extended-regexp "${breaks[$bug]}" <<<"$found"; then
-        echo "$bug: that is not what it breaks: ${breaks[$bug]}" >&2
-        exit 1
-    fi
 done
