@@ -19,6 +19,10 @@ use crate::{NodeId, NotLeader, ShardId};
 /// A leader that has not said by then how far to go is not waited for: another replica may know more.
 const ANSWER: Duration = Duration::from_millis(400);
 
+/// A leader that was just elected, or splits its shard, is waited for no longer: the others that it leads must
+/// not be held up.
+const READY: Duration = Duration::from_millis(150);
+
 /// How long a replica that does not lead waits until it has what its leader has. It is some milliseconds
 /// behind as a rule; one that is catching up must not hold up a search.
 const CATCH_UP: Duration = Duration::from_millis(100);
@@ -181,9 +185,9 @@ impl ShardGroups {
             let Some(group) = self.get(*shard) else {
                 return 0;
             };
-            match group.readable(consistency).await {
-                Ok(_) => group.applied_entries(),
-                Err(_) => 0,
+            match timeout(READY, group.readable(consistency)).await {
+                Ok(Ok(_)) => group.applied_entries(),
+                _ => 0,
             }
         }))
         .await
