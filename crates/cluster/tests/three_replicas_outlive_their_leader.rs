@@ -62,6 +62,26 @@ impl Trio {
         found.unwrap()
     }
 
+    /// The leader, the others stopped.
+    async fn leader_alone(&mut self) -> ShardNode {
+        let leader = self.leader().await;
+        self.alone(leader).await
+    }
+
+    /// A follower, likewise.
+    async fn follower_alone(&mut self) -> ShardNode {
+        let leader = self.leader().await;
+        self.alone((leader + 1) % 3).await
+    }
+
+    async fn alone(&mut self, node: usize) -> ShardNode {
+        let left = self.nodes.remove(node);
+        for node in std::mem::take(&mut self.nodes) {
+            node.stop().await;
+        }
+        left
+    }
+
     async fn stop(self) {
         for node in self.nodes {
             node.stop().await;
@@ -202,11 +222,7 @@ async fn a_replica_that_was_away_past_the_purge_catches_up_by_snapshot() {
 async fn a_leader_cut_off_from_the_others_neither_acknowledges_nor_answers() {
     let mut trio = Trio::start(StoreOptions::default).await;
     write_somewhere(&trio.nodes, upsert(0..5)).await;
-    let leader = trio.leader().await;
-    let lonely = trio.nodes.remove(leader);
-    for node in std::mem::take(&mut trio.nodes) {
-        node.stop().await;
-    }
+    let lonely = trio.leader_alone().await;
     let group = lonely.group();
     let mut refused = false;
     for _attempt in 0..400 {
@@ -235,11 +251,7 @@ async fn a_linearizable_read_needs_a_majority_even_while_the_lease_lasts() {
         let found = view.find(&format!("id_{number}")).unwrap();
         assert_eq!(found, Some(vector(number)), "acknowledged before");
     }
-    let leader = trio.leader().await;
-    let lonely = trio.nodes.remove(leader);
-    for node in std::mem::take(&mut trio.nodes) {
-        node.stop().await;
-    }
+    let lonely = trio.leader_alone().await;
     let group = lonely.group();
     let refused = group.readable_view(Consistency::Linearizable).await;
     assert!(refused.is_err(), "nobody has confirmed that it leads");
@@ -264,11 +276,7 @@ async fn a_follower_answers_as_long_as_it_knows_how_old_its_state_is() {
     }
 
     // Without a majority nobody can lead, and what a follower has gets older and older.
-    let leader = trio.leader().await;
-    let follower = trio.nodes.remove((leader + 1) % 3);
-    for node in std::mem::take(&mut trio.nodes) {
-        node.stop().await;
-    }
+    let follower = trio.follower_alone().await;
     let group = follower.group();
     let (until, mut answers) = (Instant::now() + PATIENCE, 0);
     while let Ok(view) = group.readable_view(Consistency::Any).await {
@@ -297,11 +305,7 @@ async fn a_follower_that_asks_its_leader_answers_with_everything_acknowledged() 
     }
 
     // Nobody can tell a follower without a leader how far it must have come.
-    let leader = trio.leader().await;
-    let follower = trio.nodes.remove((leader + 1) % 3);
-    for node in std::mem::take(&mut trio.nodes) {
-        node.stop().await;
-    }
+    let follower = trio.follower_alone().await;
     for consistency in [Consistency::Leader, Consistency::Linearizable] {
         let refused = follower
             .groups
@@ -317,11 +321,7 @@ async fn a_follower_that_asks_its_leader_answers_with_everything_acknowledged() 
 async fn a_leader_cut_off_from_the_others_tells_nobody_how_far_to_have_come() {
     let mut trio = Trio::start(StoreOptions::default).await;
     write_somewhere(&trio.nodes, upsert(0..5)).await;
-    let leader = trio.leader().await;
-    let lonely = trio.nodes.remove(leader);
-    for node in std::mem::take(&mut trio.nodes) {
-        node.stop().await;
-    }
+    let lonely = trio.leader_alone().await;
     let address = format!("http://{}", lonely.address);
     let mut client = RaftClient::connect(address).await.unwrap();
     let until = Instant::now() + PATIENCE;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use half::f16;
 use parquet::basic::{ConvertedType, Type};
-use parquet::column::reader::ColumnReader;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
@@ -317,34 +318,15 @@ fn read_ids(
     let mut defined = Vec::new();
     let read = match column {
         ColumnReader::ByteArrayColumnReader(column) => {
-            let mut texts = Vec::new();
-            let read = column.read_records(rows, Some(&mut defined), None, &mut texts);
-            read.map(|_| {
-                texts
-                    .iter()
-                    .map(|text| text.as_utf8().map(str::to_owned))
-                    .collect()
-            })
+            let text = |text: ByteArray| text.as_utf8().map(str::to_owned);
+            read_plain(column, rows, &mut defined)
+                .map(|texts| texts.into_iter().map(text).collect())
         }
         ColumnReader::Int32ColumnReader(column) => {
-            let mut numbers = Vec::new();
-            let read = column.read_records(rows, Some(&mut defined), None, &mut numbers);
-            read.map(|_| {
-                numbers
-                    .iter()
-                    .map(|number| Ok(number.to_string()))
-                    .collect()
-            })
+            read_plain(column, rows, &mut defined).map(in_digits)
         }
         ColumnReader::Int64ColumnReader(column) => {
-            let mut numbers = Vec::new();
-            let read = column.read_records(rows, Some(&mut defined), None, &mut numbers);
-            read.map(|_| {
-                numbers
-                    .iter()
-                    .map(|number| Ok(number.to_string()))
-                    .collect()
-            })
+            read_plain(column, rows, &mut defined).map(in_digits)
         }
         _ => Err(ParquetError::General("these are no ids".to_owned())),
     };
@@ -361,6 +343,22 @@ fn read_ids(
     let ids = ids.into_iter().enumerate();
     ids.map(|(row, id)| id.map_err(|_| (row, "its id is not UTF-8".to_owned())))
         .collect()
+}
+
+/// The values of so many rows of a column without lists.
+fn read_plain<T: DataType>(
+    column: &mut ColumnReaderImpl<T>,
+    rows: usize,
+    defined: &mut Vec<i16>,
+) -> Result<Vec<T::T>, ParquetError> {
+    let mut values = Vec::new();
+    column.read_records(rows, Some(defined), None, &mut values)?;
+    Ok(values)
+}
+
+fn in_digits<T: ToString>(numbers: Vec<T>) -> Vec<Result<String, ParquetError>> {
+    let numbers = numbers.iter();
+    numbers.map(|number| Ok(number.to_string())).collect()
 }
 
 #[cfg(test)]
