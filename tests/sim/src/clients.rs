@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -19,6 +20,9 @@ use crate::world::{Stage, World, now};
 const CLIENTS: usize = 3;
 /// Ids that a client works on at a time. It leaves one for a fresh one after an operation without outcome.
 const IDS: usize = 6;
+/// Searches that a client sends at the same time, if not one: more than there are nodes, so that each is answered by
+/// as few as will do.
+const TOGETHER: usize = 8;
 /// The most hits that a search may ask for: all there are.
 const ALL: usize = 10_000;
 
@@ -201,22 +205,34 @@ impl Client {
     async fn search(&mut self) {
         let consistency = self.consistency();
         let deadline = self.deadline();
-        let precision = Precision::Exact;
-        self.search_all(consistency, precision, deadline).await;
+        let count = if happens(&mut self.random, 0.5) {
+            TOGETHER
+        } else {
+            1
+        };
+        let vectors: Vec<Vec<f32>> = (0..count).map(|_| self.vector()).collect();
+        let searches = vectors
+            .into_iter()
+            .map(|vector| self.search_all(vector, consistency, deadline));
+        join_all(searches).await;
+    }
+
+    /// One that nobody has stored.
+    fn vector(&mut self) -> Vec<f32> {
+        vector_of(self.random.random_range(1 << 32..1 << 33)).to_vec()
     }
 
     /// Searches for everything: each id is found once or not at all. Whether it was answered.
     async fn search_all(
-        &mut self,
+        &self,
+        vector: Vec<f32>,
         consistency: Consistency,
-        precision: Precision,
         deadline: Instant,
     ) -> bool {
-        let vector = vector_of(self.random.random_range(1 << 32..1 << 33)).to_vec();
         let query = SearchQuery {
             vector: vector.clone(),
             k: ALL,
-            precision,
+            precision: Precision::Exact,
             consistency,
             allow_partial: false,
         };
@@ -273,10 +289,8 @@ impl Client {
         ];
         for consistency in kinds {
             let deadline = Instant::now() + patience;
-            if !self
-                .search_all(consistency, Precision::Exact, deadline)
-                .await
-            {
+            let vector = self.vector();
+            if !self.search_all(vector, consistency, deadline).await {
                 self.unanswered(&format!("a search ({consistency:?})"));
             }
         }
