@@ -35,7 +35,11 @@ pub(crate) struct Report {
 
 /// Runs a seed, up to the first violation.
 pub(crate) fn run(seed: u64, trace: Trace) -> std::io::Result<Report> {
-    let directory = tempfile::tempdir()?;
+    // Two runs of a seed draw the same name, and the second would draw once more where that one is taken.
+    let of_this_process = format!("vectra-simulation-{}-", std::process::id());
+    let directory = tempfile::Builder::new()
+        .prefix(&of_this_process)
+        .tempdir()?;
     // Nodes tell each other of their files in what they report: those must have the same names each time.
     std::env::set_current_dir(directory.path())?;
     let world = World::new(seed, trace.clone());
