@@ -1,6 +1,5 @@
 //! Searches and fetches.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
@@ -36,11 +35,9 @@ impl Root {
                 missing_shards: Vec::new(),
             });
         };
-        let under_way = Arc::clone(&self.searches);
-        let count = Arc::strong_count(&under_way) - 1;
         let terms = Terms {
             consistency: query.consistency,
-            spread: Spread::of_one_among(count, map.nodes.len(), query.consistency),
+            spread: Spread::of(query.consistency),
             allow_partial: query.allow_partial,
             patience,
         };
@@ -97,7 +94,7 @@ impl Root {
             },
             ..Target::all_of(shard, placed)
         };
-        let spread = Spread::of_one_among(1, usize::MAX, consistency);
+        let spread = Spread::of(consistency);
         let terms = Terms {
             consistency,
             spread,
