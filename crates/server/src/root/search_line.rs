@@ -124,7 +124,7 @@ impl SearchLine {
             return Err(CallError::NotSent("the stream has just ended".to_owned()));
         };
         calls.insert(number, call);
-        // Whoever receives these ends the stream first.
+        // There is a receiver as long as the calls are there, and they are locked here.
         let _ = self.news.send(number);
         Ok(Waiting { line: self, number })
     }
