@@ -56,7 +56,7 @@ fix:
     cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 # the tests, as `.ci/run` runs them
-test: && (simulate '12' '13') simulate-twice
+test: && (simulate '12') simulate-twice
     cargo test --workspace
 
 # everything that is measured, in one table; best on an idle machine: see benches/README.md

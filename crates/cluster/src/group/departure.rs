@@ -11,10 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ShardGroups;
+use super::{ShardGroups, log_id_of};
 use crate::log::GroupLog;
 use crate::machine::ShardConfig;
 use crate::network::group_of;
+use crate::placement::Position;
 use crate::{GroupStatus, NodeId, PlacementMap, ShardId};
 
 /// A search or a compaction may hold on to a copy that is dropped for so long.
@@ -55,10 +56,10 @@ impl ShardGroups {
                     let may_go = |status: &GroupStatus| {
                         status.members_as_of < Some(*left) || !is_member(status, own)
                     };
-                    self.drop_replica(*id, may_go).await
+                    self.drop_replica(*id, Some(*left), may_go).await
                 }
                 None if self.get(*id).is_some() && !shard.hosts().contains(&own) => {
-                    self.drop_replica(*id, is_untouched).await
+                    self.drop_replica(*id, None, is_untouched).await
                 }
                 Some(_) | None => continue,
             };
@@ -69,10 +70,11 @@ impl ShardGroups {
     }
 
     /// Drops a copy. Where it has been made a member again meanwhile, what it has acknowledged since must
-    /// not be lost: it stays.
+    /// not be lost: it stays. `left` is where the shard's log says that this node is no member.
     async fn drop_replica(
         &self,
         id: ShardId,
+        left: Option<Position>,
         may_go: impl Fn(&GroupStatus) -> bool,
     ) -> Result<(), String> {
         if let Some(group) = self.get(id) {
@@ -105,7 +107,8 @@ impl ShardGroups {
         self.leaving_mut().remove(&id);
         let log = GroupLog::<ShardConfig>::open(&self.host.engine, group_of(id)).await;
         let log = log.map_err(|error| error.to_string())?;
-        log.clear().await.map_err(|error| error.to_string())?;
+        let left = left.map(log_id_of);
+        log.clear(left).await.map_err(|error| error.to_string())?;
         let directory = self.directory_of(id);
         let path = directory.clone();
         (self.host.engine.workers())

@@ -9,10 +9,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openraft::Raft;
 use tokio::time::Instant;
 
-use crate::RaftTiming;
+use super::Candidacy;
 use crate::log::GroupConfig;
 
 /// How often to look.
@@ -34,32 +33,37 @@ impl ElectionGate {
     }
 
     /// A message of the leader has arrived.
-    pub(crate) fn heard(&self) {
+    pub(super) fn heard(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    fn last_heard(&self) -> Instant {
+    pub(super) fn last_heard(&self) -> Instant {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens and shuts until the group stops. While it is open, openraft's own timer decides.
-    pub(super) async fn run<C: GroupConfig>(self, raft: Raft<C>, timing: RaftTiming) {
+    pub(super) async fn run<C: GroupConfig>(self, candidacy: Candidacy<C>) {
+        let raft = &candidacy.raft;
         let mut silence = Silence::since(self.last_heard());
         loop {
             let began = Instant::now();
             tokio::time::sleep(PERIOD).await;
             let late = began.elapsed().saturating_sub(PERIOD);
             silence.look(self.last_heard(), late);
-            let metrics = raft.metrics();
-            let metrics = metrics.borrow();
-            if metrics.running_state.is_err() {
-                return;
-            }
-            // Without a leader to depose, or others to disturb, there is nothing to wait for.
-            let is_free =
-                !metrics.vote.is_committed() || metrics.membership_config.voter_ids().count() <= 1;
-            let is_silent = silence.is_meant(silence.since.elapsed(), timing.election_max);
-            raft.runtime_config().elect(is_free || is_silent);
+            let (is_leaderless, is_alone) = {
+                let metrics = raft.metrics();
+                let metrics = metrics.borrow();
+                if metrics.running_state.is_err() {
+                    return;
+                }
+                let voters = metrics.membership_config.voter_ids().count();
+                (!metrics.vote.is_committed(), voters <= 1)
+            };
+            let lease = candidacy.timing.election_max;
+            let is_silent = || silence.is_meant(silence.since.elapsed(), lease);
+            let may_stand = candidacy.may_stand()
+                && (is_alone || (is_leaderless || is_silent()) && candidacy.would_win().await);
+            raft.runtime_config().elect(may_stand);
         }
     }
 }

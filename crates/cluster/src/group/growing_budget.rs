@@ -111,6 +111,7 @@ mod tests {
     use vectra_store::{StoreOptions, WriteBatch};
 
     use super::*;
+    use crate::LogEngine;
     use crate::machine::{Children, ShardMachine};
 
     /// Bytes of one row.
@@ -129,7 +130,8 @@ mod tests {
     async fn over_the_limit_the_largest_shard_seals_and_is_told_so() {
         let directory = tempfile::tempdir().unwrap();
         let budget = GrowingBudget::new(100 * ROW);
-        let children = Children::new(1, directory.path().to_path_buf(), || {});
+        let log = LogEngine::open(&directory.path().join("log")).unwrap();
+        let children = Children::new(1, log, directory.path().to_path_buf(), || {});
         let members: Vec<_> = (1..=3)
             .map(|id: ShardId| {
                 let path = directory.path().join(id.to_string());

@@ -1,5 +1,6 @@
 //! The raft groups that this node is a member of.
 
+mod candidacy;
 mod departure;
 mod election_gate;
 mod following;
@@ -24,8 +25,9 @@ mod shards;
 mod shards_test;
 mod splitter;
 
-use openraft::{LogId, Raft, ServerState};
+use openraft::{CommittedLeaderId, LogId, Raft, ServerState};
 
+pub(crate) use candidacy::Candidacy;
 pub(crate) use placement::Attempt;
 pub use placement::PlacementGroup;
 pub use proposer::MAX_BATCH_BYTES;
@@ -37,6 +39,11 @@ pub use shards::{Fault, ShardGroups};
 use crate::log::GroupConfig;
 use crate::placement::Position;
 use crate::{GroupStatus, NodeId};
+
+fn log_id_of(position: Position) -> LogId<NodeId> {
+    let leader = CommittedLeaderId::new(position.term, position.node);
+    LogId::new(leader, position.index)
+}
 
 fn position_of(log_id: LogId<NodeId>) -> Position {
     Position {

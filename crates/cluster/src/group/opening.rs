@@ -8,6 +8,7 @@ use std::time::Duration;
 use openraft::{Raft, SnapshotPolicy};
 use vectra_store::{Shard, StoreError};
 
+use super::Candidacy;
 use super::election_gate::ElectionGate;
 use super::following::Following;
 use super::founding::initialize;
@@ -129,10 +130,19 @@ impl ShardGroups {
         } else {
             2 * host.timing.election_max
         };
-        let gate = ElectionGate::new();
+        let candidacy = Candidacy {
+            node: host.node,
+            group: group_of(id),
+            raft: raft.clone(),
+            log: log.clone(),
+            network: host.network.clone(),
+            lease: lease.clone(),
+            timing: host.timing,
+            gate: ElectionGate::new(),
+        };
         let mut tasks = vec![
             tokio::spawn(keeper.run()).abort_handle(),
-            tokio::spawn(gate.clone().run(raft.clone(), host.timing)).abort_handle(),
+            tokio::spawn(candidacy.gate.clone().run(candidacy.clone())).abort_handle(),
             tokio::spawn(members.run()).abort_handle(),
             tokio::spawn(tell_of_leaders(raft.metrics(), host.leader_changed.clone()))
                 .abort_handle(),
@@ -144,7 +154,7 @@ impl ShardGroups {
         }
         // A group that has come of a split is like one that was just founded: the one that should lead
         // it asks to at once.
-        let is_newborn = log.vote().is_none() && machine.is_newborn();
+        let is_newborn = log.vote().is_none() && machine.is_newborn() && candidacy.may_stand();
         if is_newborn {
             progress.note_birth();
         }
@@ -168,7 +178,7 @@ impl ShardGroups {
                 freshness: Freshness::new(),
                 confirmations: ReadRounds::default(),
                 transfers,
-                gate,
+                candidacy,
                 taking_over: TakingOver::default(),
                 settled,
                 timing: host.timing,

@@ -13,7 +13,7 @@ use tonic::Request;
 use vectra_wire::v1;
 
 use super::election_gate::ElectionGate;
-use super::status_of;
+use super::{Candidacy, status_of};
 use crate::log::GroupLog;
 use crate::machine::{PlacementConfig, PlacementMachine};
 use crate::network::{Lease, PLACEMENT_GROUP, Peers, Transfers, Voucher, raft_client};
@@ -40,7 +40,7 @@ pub struct PlacementGroup {
     machine: PlacementMachine,
     log: GroupLog<PlacementConfig>,
     pub(crate) raft: Raft<PlacementConfig>,
-    pub(crate) gate: ElectionGate,
+    pub(crate) candidacy: Candidacy<PlacementConfig>,
 }
 
 /// What one attempt at something only the leader can do came to.
@@ -71,10 +71,11 @@ impl PlacementGroup {
             })?;
         let snapshots = SnapshotPolicy::LogsSinceLast(ENTRIES_PER_CHECKPOINT);
         let config = timing.raft_config("placement".to_owned(), snapshots, KEPT_ENTRIES)?;
+        let lease = Lease::default();
         let peers = Peers {
             network: network.clone(),
             group: PLACEMENT_GROUP,
-            lease: Lease::default(),
+            lease: lease.clone(),
             voucher: Voucher::default(),
             transfers: Transfers::default(),
             workers: engine.workers().clone(),
@@ -85,16 +86,25 @@ impl PlacementGroup {
                 path: directory.to_owned(),
                 reason: format!("cannot start the placement group: {error}"),
             })?;
-        let gate = ElectionGate::new();
+        let candidacy = Candidacy {
+            node,
+            group: PLACEMENT_GROUP,
+            raft: raft.clone(),
+            log: log.clone(),
+            network: network.clone(),
+            lease,
+            timing,
+            gate: ElectionGate::new(),
+        };
         // Ends with the group.
-        tokio::spawn(gate.clone().run(raft.clone(), timing));
+        tokio::spawn(candidacy.gate.clone().run(candidacy.clone()));
         Ok(Self {
             node,
             network: network.clone(),
             machine,
             log,
             raft,
-            gate,
+            candidacy,
         })
     }
 

@@ -9,7 +9,7 @@ use openraft::{Raft, ServerState};
 use tokio::task::AbortHandle;
 use vectra_store::{Shard, SnapshotReceiver, StoreError};
 
-use super::election_gate::ElectionGate;
+use super::Candidacy;
 use super::following::Following;
 use super::freshness::Freshness;
 use super::handover::TakingOver;
@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub(super) freshness: Freshness,
     pub(super) confirmations: ReadRounds<Result<(), &'static str>>,
     pub(super) transfers: Transfers,
-    pub(super) gate: ElectionGate,
+    pub(super) candidacy: Candidacy<ShardConfig>,
     pub(super) taking_over: TakingOver,
     /// The latest version of the map that asks for the members that the group has.
     pub(super) settled: Arc<AtomicU64>,
@@ -182,8 +182,8 @@ impl ShardGroup {
         &self.inner.freshness
     }
 
-    pub(crate) fn gate(&self) -> &ElectionGate {
-        &self.inner.gate
+    pub(crate) fn candidacy(&self) -> &Candidacy<ShardConfig> {
+        &self.inner.candidacy
     }
 
     pub(crate) fn taking_over(&self) -> &TakingOver {

@@ -224,7 +224,8 @@ impl ShardGroups {
                 runtime.spawn(async move { groups.start_children().await });
             }
         };
-        Children::new(self.host.node, self.host.directory.clone(), announce)
+        let log = self.host.engine.clone();
+        Children::new(self.host.node, log, self.host.directory.clone(), announce)
     }
 
     pub(super) fn directory_of(&self, shard: ShardId) -> PathBuf {

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::{BasicNode, CommittedLeaderId, Entry, EntryPayload, LogId, Membership, Vote};
+use tonic::Request;
 use vectra_store::{Shard, StoreOptions, WriteBatch};
 
 use super::replay::replay;
 use super::{Consistency, ShardGroups};
+use crate::RaftService;
 use crate::log::GroupLog;
 use crate::machine::{Children, ShardCommand, ShardConfig, ShardMachine};
 use crate::network::group_of;
 use crate::{LogEngine, Network, PlacementMap, RaftTiming, placement};
+use vectra_wire::v1;
+use vectra_wire::v1::raft_server::Raft as _;
 
 const NODE: u64 = 1;
 const SHARD: u64 = 1;
@@ -141,7 +145,7 @@ async fn a_long_log_is_sealed_while_it_is_replayed() {
         .unwrap();
     let path = directory.path().join("shard");
     let shard = Arc::new(Shard::open(&path, DIMENSION, StoreOptions::default()).unwrap());
-    let children = Children::new(NODE, directory.path().to_path_buf(), || {});
+    let children = Children::new(NODE, engine.clone(), directory.path().to_path_buf(), || {});
     let machine = ShardMachine::new(shard.clone(), children).unwrap();
     replay(&log, &machine, &shard).await.unwrap();
 
@@ -192,5 +196,61 @@ async fn a_copy_that_an_older_map_brought_back_is_dropped() {
     groups.reconcile(&newer).await.unwrap();
     assert!(groups.get(SHARD).is_none());
     assert!(!shards.join(format!("shard-{SHARD}")).exists());
+    groups.shutdown().await;
+}
+
+/// A node that has dropped its copy may be given one again, or bring it back by an older map. The copy knows
+/// nothing of the members since, and with its vote those of old could elect one that does not either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_comes_back_votes_for_nobody_who_lacks_what_it_has_forgotten() {
+    const LEFT: u64 = 155;
+    let directory = tempfile::tempdir().unwrap();
+    let engine = LogEngine::open(&directory.path().join("log")).unwrap();
+    let log = GroupLog::<ShardConfig>::open(&engine, group_of(SHARD));
+    let left = LogId::new(CommittedLeaderId::new(3, NODE + 1), LEFT);
+    log.await.unwrap().clear(Some(left)).await.unwrap();
+    let network = Network::new(NODE);
+    let shards = directory.path().join("shards");
+    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
+    let groups = ShardGroups::open(NODE, &engine, &shards, &network, timing, store)
+        .await
+        .unwrap();
+    let mut map = map();
+    map.shards.get_mut(&SHARD).unwrap().founded = true;
+    groups.reconcile(&map).await.unwrap();
+
+    let service = RaftService::new(Some(groups.clone()), None);
+    let last_log = |term, index| {
+        let node = NODE + 1;
+        Some(v1::LogId { term, node, index })
+    };
+    for (last_log, is_granted) in [
+        (None, false),
+        (last_log(0, 0), false),
+        (last_log(3, LEFT - 1), false),
+        (last_log(2, LEFT + 9), false),
+        (last_log(3, LEFT), true),
+        (last_log(4, LEFT - 1), true),
+    ] {
+        let asked = v1::PreVoteRequest {
+            group: group_of(SHARD),
+            target: NODE,
+            last_log,
+        };
+        let answer = service.pre_vote(Request::new(asked)).await.unwrap();
+        assert_eq!(answer.into_inner().would_grant, is_granted, "{last_log:?}");
+        let asked = v1::VoteRequest {
+            group: group_of(SHARD),
+            target: NODE,
+            vote: Some(v1::RaftVote {
+                term: 9,
+                node: NODE + 1,
+                committed: false,
+            }),
+            last_log,
+        };
+        let answer = service.vote(Request::new(asked)).await.unwrap();
+        assert_eq!(answer.into_inner().granted, is_granted, "{last_log:?}");
+    }
     groups.shutdown().await;
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::disk::{Files, LogDisk};
 use super::logged_entry::{LoggedEntry, Record};
+use super::record;
 use super::tail::check_last_files;
 use super::writer::{Change, Write, WriterInTurn, Written, write_all};
 use crate::directory::create_directory;
@@ -177,6 +178,11 @@ impl LogEngine {
             path: self.shared.directory.clone(),
             reason,
         }
+    }
+
+    /// Whether a copy of this node's was dropped because it had left the group.
+    pub(crate) fn has_left(&self, group: u64) -> bool {
+        self.value(group, record::LEFT).is_some()
     }
 
     pub(super) fn value(&self, group: u64, key: &[u8]) -> Option<Vec<u8>> {

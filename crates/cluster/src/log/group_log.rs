@@ -43,6 +43,8 @@ struct State<C: GroupConfig> {
     /// Whether `committed` has changed since it was last written.
     committed_unwritten: bool,
     purged: Option<LogId<NodeId>>,
+    /// Where this node had left the group when its copy was dropped.
+    left: Option<LogId<NodeId>>,
     /// The last entry; `None` if there is none.
     last: Option<LogId<NodeId>>,
     /// Whether the engine holds entries past the end of the log, and a record says so.
@@ -68,6 +70,9 @@ impl<C: GroupConfig> GroupLog<C> {
         let purged = value(record::PURGED)
             .map(|bytes| record::decode_log_id(&bytes))
             .transpose();
+        let left = value(record::LEFT)
+            .map(|bytes| record::decode_log_id(&bytes))
+            .transpose();
         let end = value(record::END)
             .map(|bytes| record::decode_end(&bytes))
             .transpose();
@@ -80,6 +85,7 @@ impl<C: GroupConfig> GroupLog<C> {
                 vote: vote.map_err(damaged)?,
                 committed: committed.map_err(damaged)?,
                 purged: purged.map_err(damaged)?,
+                left: left.map_err(damaged)?,
                 cut: end.is_some(),
                 ..State::empty()
             })),
@@ -109,10 +115,21 @@ impl<C: GroupConfig> GroupLog<C> {
         self.state().vote
     }
 
+    /// Where the group's log says that this node is no member, if a copy of it was ever dropped here. What
+    /// that copy had acknowledged comes before, and this one may not know it.
+    pub(crate) fn left(&self) -> Option<LogId<NodeId>> {
+        self.state().left
+    }
+
     /// The index of the last entry, purged ones included.
     pub(crate) fn last_index(&self) -> Option<u64> {
+        self.last().map(|last| last.index)
+    }
+
+    /// The last entry, purged ones included.
+    pub(crate) fn last(&self) -> Option<LogId<NodeId>> {
         let state = self.state();
-        state.last.or(state.purged).map(|last| last.index)
+        state.last.or(state.purged)
     }
 
     /// The last entry known to be committed, if it is there.
@@ -160,9 +177,10 @@ impl<C: GroupConfig> GroupLog<C> {
             .map_err(|reason| self.engine.storage_error(reason))
     }
 
-    /// Forgets every entry, for good when it returns. What was voted stays: a member that comes
-    /// again must not vote twice in a term, nor found a group that exists.
-    pub(crate) async fn clear(&self) -> Result<(), ClusterError> {
+    /// Forgets every entry, for good when it returns; `left` is where the group's log says that this node
+    /// is no member. That stays, and so does what was voted: a member that comes again must not vote twice
+    /// in a term, nor found a group that exists, nor help to lead it somebody who lacks what it has forgotten.
+    pub(crate) async fn clear(&self, left: Option<LogId<NodeId>>) -> Result<(), ClusterError> {
         let end = self.engine.span(self.group).map_or(0, |(_, last)| last + 1);
         let changes = {
             let mut state = self.state();
@@ -170,13 +188,17 @@ impl<C: GroupConfig> GroupLog<C> {
             let vote = state
                 .vote
                 .map(|vote| Vote::new(vote.leader_id.term, vote.leader_id.node_id));
+            let left = state.left.max(left);
             *state = State {
                 vote,
+                left,
                 ..State::empty()
             };
             let vote = vote.map(|vote| Change::Put(record::VOTE, record::encode_vote(&vote)));
+            let left = left.map(|left| Change::Put(record::LEFT, record::encode_log_id(&left)));
             let removed = [record::COMMITTED, record::PURGED, record::END].map(Change::Delete);
             vote.into_iter()
+                .chain(left)
                 .chain(removed)
                 .chain([Change::CompactTo(end)])
                 .collect()
@@ -275,6 +297,7 @@ impl<C: GroupConfig> State<C> {
             committed: None,
             committed_unwritten: false,
             purged: None,
+            left: None,
             last: None,
             cut: false,
             cache: Cache::default(),

@@ -148,7 +148,7 @@ proptest! {
                         model.purged = Some(upto);
                     }
                     Step::Clear => {
-                        log.clear().await.unwrap();
+                        log.clear(None).await.unwrap();
                         model = Model::default();
                     }
                     Step::Reopen => {
@@ -335,17 +335,20 @@ async fn damage_is_never_taken_for_the_end_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_cleared_remembers_its_vote_and_leads_nothing() {
+async fn a_log_that_was_cleared_remembers_its_vote_and_where_it_had_left_and_leads_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (engine, mut log) = reopen(directory.path()).await;
     log.save_vote(&Vote::new_committed(7, 1)).await.unwrap();
     log.blocking_append([entry(7, 0, "a".to_owned())])
         .await
         .unwrap();
-    log.clear().await.unwrap();
+    let left = Some(LogId::new(CommittedLeaderId::new(7, 1), 5));
+    log.clear(left).await.unwrap();
+    log.clear(None).await.unwrap();
     assert_eq!(log.vote(), Some(Vote::new(7, 1)));
     drop((engine, log));
     let (_engine, mut log) = reopen(directory.path()).await;
     assert_eq!(log.vote(), Some(Vote::new(7, 1)));
+    assert_eq!(log.left(), left);
     check(&mut log, &Model::default()).await;
 }

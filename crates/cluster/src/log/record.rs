@@ -11,6 +11,9 @@ pub(super) const VOTE: &[u8] = b"vote";
 pub(super) const PURGED: &[u8] = b"purged";
 /// The last entry known to be committed: term u64, node u64, index u64.
 pub(super) const COMMITTED: &[u8] = b"committed";
+/// Where the group's log says that this node is no member, as of when its copy was dropped: term u64, node
+/// u64, index u64.
+pub(super) const LEFT: &[u8] = b"left";
 /// The index at which the log ends although the engine holds more: u64. Absent if it does not.
 pub(super) const END: &[u8] = b"end";
 

@@ -24,7 +24,7 @@ impl StoreBuilder<ShardConfig, GroupLog<ShardConfig>, ShardMachine, TempDir> for
         let log = GroupLog::open(&engine, 2).await.unwrap();
         let path = directory.path().join("shard");
         let shard = Shard::open(&path, 4, StoreOptions::default()).unwrap();
-        let children = Children::new(1, directory.path().to_path_buf(), || {});
+        let children = Children::new(1, engine, directory.path().to_path_buf(), || {});
         let machine = ShardMachine::new(Arc::new(shard), children).unwrap();
         Ok((directory, log, machine))
     }

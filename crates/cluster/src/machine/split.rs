@@ -55,8 +55,10 @@ impl ShardMachine {
             .shard
             .divide(leaves)
             .map_err(|error| error.to_string())?;
-        // A copy that is no member yet would belong to nobody.
-        if voters.contains(&self.children.node()) {
+        // A copy that is no member yet would belong to nobody, and so would one that had left since: a
+        // replica that comes back applies once more what it had applied.
+        let node = self.children.node();
+        if voters.contains(&node) && !self.children.has_left(split.child) {
             let founded = Some(LogId::default());
             let nodes = voters.iter().map(|node| (*node, BasicNode::default()));
             let nodes: BTreeMap<NodeId, BasicNode> = nodes.collect();

@@ -15,7 +15,8 @@ use crate::group::Attempt;
 use crate::log::GroupConfig;
 use crate::network::{
     MESSAGE_LIMIT, PLACEMENT_GROUP, append_request_from_wire, append_response_to_wire,
-    log_id_from_wire, vote_from_wire, vote_request_from_wire, vote_response_to_wire, vote_to_wire,
+    log_id_from_wire, log_id_to_wire, vote_from_wire, vote_request_from_wire,
+    vote_response_to_wire, vote_to_wire,
 };
 use crate::{NodeId, PlacementGroup, ShardGroup, ShardGroups, ShardId};
 
@@ -82,11 +83,11 @@ impl RaftRpc for RaftService {
         self.check_target(request.target)?;
         if request.group == PLACEMENT_GROUP {
             let placement = self.placement()?;
-            placement.gate.heard();
+            placement.candidacy.heard(vote_from_wire(request.vote)?);
             return append(&placement.raft, request).await;
         }
         let group = self.shard(request.group, Duration::ZERO).await?;
-        group.gate().heard();
+        group.candidacy().heard(vote_from_wire(request.vote)?);
         let vouched = request.vouched.zip(request.leader_commit);
         let mut answer = append(group.raft(), request).await?;
         let outcome = &answer.get_ref().outcome;
@@ -114,11 +115,36 @@ impl RaftRpc for RaftService {
         }
         let group = self.shard(request.group, VOTE_PATIENCE).await?;
         let candidate = vote_from_wire(request.vote)?;
+        let last_log = request.last_log.map(log_id_from_wire);
+        if let Some(left) = group.candidacy().forbids(last_log) {
+            let vote = group.raft().metrics().borrow().vote;
+            return Ok(Response::new(v1::VoteResponse {
+                vote: Some(vote_to_wire(&vote)),
+                granted: false,
+                last_log: Some(log_id_to_wire(&left)),
+            }));
+        }
         let answer = vote(group.raft(), request).await?;
         if answer.get_ref().granted {
             group.lease().grants(candidate);
         }
         Ok(answer)
+    }
+
+    async fn pre_vote(
+        &self,
+        request: Request<v1::PreVoteRequest>,
+    ) -> Result<Response<v1::PreVoteResponse>, Status> {
+        let request = request.into_inner();
+        self.check_target(request.target)?;
+        let last_log = request.last_log.map(log_id_from_wire);
+        let would_grant = if request.group == PLACEMENT_GROUP {
+            self.placement()?.candidacy.would_grant(last_log)
+        } else {
+            let group = self.shard(request.group, Duration::ZERO).await?;
+            group.candidacy().would_grant(last_log)
+        };
+        Ok(Response::new(v1::PreVoteResponse { would_grant }))
     }
 
     async fn take_over(
