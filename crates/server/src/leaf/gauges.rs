@@ -2,32 +2,66 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use metrics::{describe_gauge, gauge};
+use tokio::time::Instant;
 
 use super::Leaf;
 
-/// Counts the searches that this node's shards are asked for and have not answered.
+/// Counts the searches that this node's shards are asked for and have not answered, and knows how long they take.
 #[derive(Clone, Default)]
-pub(super) struct Searches(Arc<AtomicU64>);
+pub(super) struct Searches(Arc<Figures>);
+
+#[derive(Default)]
+struct Figures {
+    under_way: AtomicU64,
+    /// A mean of how long the last ones took, in microseconds.
+    took: AtomicU64,
+}
 
 /// One of them, until this is dropped.
-pub(super) struct UnderWay(Arc<AtomicU64>);
+pub(super) struct UnderWay {
+    figures: Arc<Figures>,
+    began: Instant,
+}
+
+/// Of so many searches that ended, the mean is taken; earlier ones count less and less.
+const MEAN_OF: u64 = 8;
+
+/// Leaders are asked how far they are no more often than in this part of the time that a search takes: waiting
+/// for that makes none much longer, and the more a node has to do, the more of them share an answer.
+const SHARED: u64 = 6;
+const MOST_APART: Duration = Duration::from_millis(20);
 
 impl Searches {
     pub(super) fn begin(&self) -> UnderWay {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(&self.0))
+        self.0.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay {
+            figures: Arc::clone(&self.0),
+            began: Instant::now(),
+        }
     }
 
     fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.under_way.load(Ordering::Relaxed)
+    }
+
+    /// For how long searches wait to share what leaders say.
+    pub(super) fn apart(&self) -> Duration {
+        let took = self.0.took.load(Ordering::Relaxed);
+        Duration::from_micros(took / SHARED).min(MOST_APART)
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let took = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mean = self.figures.took.load(Ordering::Relaxed);
+        // Of two that end at the same moment one may go uncounted.
+        let mean = mean - mean / MEAN_OF + took / MEAN_OF;
+        self.figures.took.store(mean, Ordering::Relaxed);
+        self.figures.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

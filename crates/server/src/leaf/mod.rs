@@ -15,7 +15,6 @@ mod service;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::join_all;
 use vectra_cluster::placement::Child;
 use vectra_cluster::{
     CatchUp, Consistency, Fault, GroupStatus, Readable, ReplicaDigest, ShardGroup, ShardGroups,
@@ -141,19 +140,14 @@ impl Leaf {
             ..LeafAnswer::default()
         };
         let mut views = Vec::with_capacity(shards.len());
-        // At the same time: what one of them waits for does not add to what the others do.
-        let states = join_all(shards.iter().map(|asked| async move {
+        let asked_for: Vec<ShardId> = shards.iter().map(|asked| asked.shard).collect();
+        let states = self
+            .groups
+            .readable(&asked_for, consistency, self.searches.apart())
+            .await;
+        for (&asked, state) in shards.iter().zip(states) {
             let shard = asked.shard;
-            match self.groups.get(shard) {
-                Some(group) => group
-                    .readable(consistency)
-                    .await
-                    .map_err(|refusal| not_leader(shard, refusal)),
-                None => Err(not_here(shard)),
-            }
-        }));
-        for (&asked, state) in shards.iter().zip(states.await) {
-            let shard = asked.shard;
+            let state = state.map_err(|refusal| not_leader(shard, refusal));
             let told = state.and_then(|state| {
                 let unknown = unknown_children(asked, &state)?;
                 Ok((state.view, unknown))

@@ -75,6 +75,8 @@ pub struct Root {
     directory: Arc<Directory>,
     layout: Layout,
     latencies: Latencies,
+    /// Held once by every search under way.
+    searches: Arc<()>,
     /// Counts the reads, to spread those that any replica may answer.
     turn: AtomicUsize,
 }
@@ -93,6 +95,7 @@ impl Root {
             directory,
             layout,
             latencies: Latencies::default(),
+            searches: Arc::default(),
             turn: AtomicUsize::new(0),
         }
     }

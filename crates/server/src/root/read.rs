@@ -1,5 +1,6 @@
 //! Searches and fetches.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
@@ -35,9 +36,11 @@ impl Root {
                 missing_shards: Vec::new(),
             });
         };
+        let under_way = Arc::clone(&self.searches);
+        let count = Arc::strong_count(&under_way) - 1;
         let terms = Terms {
             consistency: query.consistency,
-            spread: Spread::of(query.consistency),
+            spread: Spread::of_one_among(count, map.nodes.len(), query.consistency),
             allow_partial: query.allow_partial,
             patience,
         };
@@ -94,7 +97,7 @@ impl Root {
             },
             ..Target::all_of(shard, placed)
         };
-        let spread = Spread::of(consistency);
+        let spread = Spread::of_one_among(1, usize::MAX, consistency);
         let terms = Terms {
             consistency,
             spread,
