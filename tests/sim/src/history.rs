@@ -47,7 +47,8 @@ pub(crate) struct Figures {
 #[derive(Default)]
 pub(crate) struct Register {
     pub(crate) operations: Vec<Operation>,
-    /// Readings that have ended: when, and the first operation that explains them.
+    /// Readings that have ended, of which each needs a later operation than all before: when, and the first
+    /// that explains them. A search reads all ids, so there are hundreds of thousands of the others.
     seen: Vec<(Duration, usize)>,
 }
 
@@ -160,6 +161,7 @@ impl History {
         }
         if let Some(register) = self.registers.get_mut(&reading.id)
             && let Some(explained_by) = register.first_explanation(reading)
+            && register.seen.last().is_none_or(|(_, latest)| *latest < explained_by)
         {
             register.seen.push((reading.ended, explained_by));
         }
@@ -177,8 +179,9 @@ impl Register {
             let acknowledged = operation.acknowledged;
             acknowledged.is_some_and(|at| at < as_of)
         });
-        let seen = self.seen.iter().filter(|(at, _)| *at < as_of);
-        acknowledged.max(seen.map(|(_, operation)| *operation).max())
+        let before = self.seen.partition_point(|(at, _)| *at < as_of);
+        let seen = before.checked_sub(1).map(|last| self.seen[last].1);
+        acknowledged.max(seen)
     }
 
     /// What the reading may find.
