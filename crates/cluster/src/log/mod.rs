@@ -8,6 +8,9 @@ mod entry;
 mod group_log;
 #[cfg(test)]
 mod group_log_test;
+mod group_reader;
+mod group_state;
+mod group_storage;
 mod logged_entry;
 mod record;
 #[cfg(test)]
