@@ -5,7 +5,8 @@
 //! is older: then everything it acknowledged was before, and is with those that stayed.
 //!
 //! A copy that the map neither places here nor names as having left was opened by an older map, which a
-//! coordinator that had just started still had: after it had gone already, so there is nothing in it.
+//! coordinator that had just started still had: after it had gone already, so there is nothing in it. Or it
+//! was made by a split that this node came to late.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -61,12 +62,25 @@ impl ShardGroups {
                 None if self.get(*id).is_some() && !shard.hosts().contains(&own) => {
                     self.drop_replica(*id, None, is_untouched).await
                 }
+                None if is_there
+                    && !shard.hosts().contains(&own)
+                    && self.was_never_used(*id).await =>
+                {
+                    self.drop_replica(*id, None, is_untouched).await
+                }
                 Some(_) | None => continue,
             };
             if let Err(reason) = dropped {
                 tracing::info!(shard = *id, %reason, "a copy that is no longer placed here stays");
             }
         }
+    }
+
+    /// Whether a copy was only made by a split, which this node came to so late that the child had moved
+    /// elsewhere: it never was a member of that, and nobody counts on it.
+    async fn was_never_used(&self, id: ShardId) -> bool {
+        let log = GroupLog::<ShardConfig>::open(&self.host.engine, group_of(id)).await;
+        log.is_ok_and(|log| log.vote().is_none() && log.last().is_none())
     }
 
     /// Drops a copy. Where it has been made a member again meanwhile, what it has acknowledged since must

@@ -199,6 +199,31 @@ async fn a_copy_that_an_older_map_brought_back_is_dropped() {
     groups.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_had_moved_before_this_node_made_its_copy_is_dropped() {
+    const CHILD: u64 = SHARD + 1;
+    let directory = tempfile::tempdir().unwrap();
+    let engine = LogEngine::open(&directory.path().join("log")).unwrap();
+    let network = Network::new(NODE);
+    let shards = directory.path().join("shards");
+    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
+    let groups = ShardGroups::open(NODE, &engine, &shards, &network, timing, store)
+        .await
+        .unwrap();
+    let copy = shards.join(format!("shard-{CHILD}"));
+    drop(Shard::open(&copy, 2, StoreOptions::default()).unwrap());
+
+    let mut map = map();
+    let mut child = placement::Shard::new("c", 7, u64::MAX, vec![NODE + 1]);
+    child.founded = true;
+    child.parent = Some(SHARD);
+    map.shards.insert(CHILD, child);
+    groups.reconcile(&map).await.unwrap();
+    assert!(groups.get(SHARD).is_some());
+    assert!(!copy.exists());
+    groups.shutdown().await;
+}
+
 /// A node that has dropped its copy may be given one again, or bring it back by an older map. The copy knows
 /// nothing of the members since, and with its vote those of old could elect one that does not either.
 #[tokio::test(flavor = "multi_thread")]
