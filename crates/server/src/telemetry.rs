@@ -10,9 +10,9 @@ use crate::config::LogFormat;
 const FILTER_VARIABLE: &str = "VECTRA_LOG";
 
 /// What is logged unless the filter says otherwise: the libraries below speak of their own insides.
-/// (raft-engine warns of the torn end that every crash leaves; damage is told by `cluster`.)
-const DEFAULT_FILTER: &str =
-    "info,openraft=warn,raft_engine=error,h2=warn,hyper=warn,tower=warn,rustls=warn";
+/// (raft-engine warns of the torn end that every crash leaves; damage is told by `cluster`. openraft says several
+/// times a second, of each shard, that a node is away, and which messages it passes over.)
+const DEFAULT_FILTER: &str = "info,openraft=error,openraft::replication=off,raft_engine=error,h2=warn,hyper=warn,tower=warn,rustls=warn";
 
 /// Begins to log. Only the first call of a process counts.
 ///

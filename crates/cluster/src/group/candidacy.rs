@@ -77,6 +77,9 @@ impl<C: GroupConfig> Candidacy<C> {
     /// Asks whether this member would be elected.
     pub(super) async fn would_win(&self) -> bool {
         let members = self.raft.metrics().borrow().membership_config.clone();
+        if !members.voter_ids().any(|voter| voter == self.node) {
+            return false;
+        }
         let majorities = members.membership().get_joint_config();
         let mut granted = vec![self.node];
         let is_elected = |granted: &[NodeId]| {

@@ -34,6 +34,9 @@ const ELECTION: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(10);
 const ATTEMPT: Duration = Duration::from_millis(80);
 
+/// What a member says that stops as well. Asking it again is of no use.
+pub(super) const ABOUT_TO_STOP: &str = "it is about to stop";
+
 /// What a handover needs of the leading member.
 pub(super) struct Handover<'a> {
     pub(super) shard: crate::ShardId,
@@ -140,7 +143,7 @@ impl TakingOver {
         last_log: LogId<NodeId>,
     ) -> Result<(), String> {
         if self.is_refused.load(Ordering::SeqCst) {
-            return Err("it is about to stop".to_owned());
+            return Err(ABOUT_TO_STOP.to_owned());
         }
         if self.is_on.swap(true, Ordering::SeqCst) {
             return Err("it is taking over already".to_owned());

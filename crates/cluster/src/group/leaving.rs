@@ -1,12 +1,13 @@
 //! A node that is about to stop lets others lead first, so that nobody has to wait for an election.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
 use openraft::ServerState;
 use tokio::time::{Instant, sleep};
 
-use super::handover::Handover;
+use super::handover::{ABOUT_TO_STOP, Handover};
 use super::{ShardGroup, ShardGroups};
 use crate::{NodeId, ShardId};
 
@@ -45,12 +46,19 @@ impl ShardGroup {
         };
         let mut led = false;
         let mut turn = 0;
+        let mut stopping = BTreeSet::new();
         while Instant::now() < until {
             let successors = match self.successors() {
                 Some(successors) => successors,
                 None => break,
             };
             led = true;
+            let successors: Vec<NodeId> = (successors.iter().copied())
+                .filter(|successor| !stopping.contains(successor))
+                .collect();
+            if !stopping.is_empty() && successors.is_empty() {
+                return false;
+            }
             let Some(successor) = successors.get(turn % successors.len().max(1)) else {
                 if self.is_alone() {
                     return false;
@@ -62,6 +70,9 @@ impl ShardGroup {
             match handover.to(*successor).await {
                 Ok(()) => break,
                 Err(reason) => {
+                    if reason == ABOUT_TO_STOP {
+                        stopping.insert(*successor);
+                    }
                     tracing::info!(shard, successor, %reason, "not handed over before the stop");
                     sleep(PAUSE).await;
                 }

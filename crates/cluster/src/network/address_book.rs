@@ -7,9 +7,10 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
 use super::Throttle;
-use super::dial::{Dial, lazy_channel};
+use super::dial::{Dial, Tcp, lazy_channel};
 use crate::{ClusterError, NodeId};
 
+/// To resolve the name and to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A peer that vanished without a word is noticed after these two.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -24,8 +25,7 @@ pub struct Network {
     own: NodeId,
     book: Arc<Mutex<Book>>,
     snapshots: Throttle,
-    /// TCP if there is none.
-    dial: Option<Arc<dyn Dial>>,
+    dial: Arc<dyn Dial>,
 }
 
 #[derive(Default)]
@@ -41,14 +41,13 @@ impl Network {
             own,
             book: Arc::default(),
             snapshots: Throttle::default(),
-            dial: None,
+            dial: Arc::new(Tcp),
         }
     }
 
     /// Makes its connections this way.
     #[must_use]
     pub fn with_dial(self, dial: Arc<dyn Dial>) -> Self {
-        let dial = Some(dial);
         Self { dial, ..self }
     }
 
@@ -117,6 +116,14 @@ impl Network {
         Ok(channel)
     }
 
+    /// The channel to a node has led to another one, whose address it is now: the next one dials anew.
+    pub(crate) fn misled(&self, node: NodeId) {
+        let mut book = self.book();
+        if let Some(address) = book.addresses.get(&node).cloned() {
+            book.channels.remove(&address);
+        }
+    }
+
     /// A channel of its own, for streams so long that nothing else should wait behind them.
     pub(crate) fn dedicated_channel(&self, node: NodeId) -> Result<Channel, ClusterError> {
         let Some(address) = self.address(node) else {
@@ -127,7 +134,7 @@ impl Network {
     }
 
     fn channel_of_its_own(&self, address: &str) -> Result<Channel, ClusterError> {
-        Ok(lazy_channel(&endpoint(address)?, self.dial.as_ref()))
+        Ok(lazy_channel(&endpoint(address)?, Arc::clone(&self.dial)))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -143,7 +150,6 @@ fn endpoint(address: &str) -> Result<Endpoint, ClusterError> {
     })?;
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)

@@ -13,14 +13,14 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::{AnyError, BasicNode, LogId, Vote};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 use vectra_wire::v1;
 use vectra_wire::v1::raft_client::RaftClient;
 
-use super::Lease;
 use super::convert::append_response_from_wire;
 use super::peer::unreachable;
+use super::{Lease, Network};
 use crate::NodeId;
 use crate::log::GroupConfig;
 
@@ -51,7 +51,12 @@ pub(super) struct Append {
 
 impl Append {
     /// Sends a message. It arrives even if nobody waits for the answer.
-    pub(super) fn send(mut client: RaftClient<Channel>, message: Message, lease: Lease) -> Self {
+    pub(super) fn send(
+        mut client: RaftClient<Channel>,
+        message: Message,
+        lease: Lease,
+        network: Network,
+    ) -> Self {
         let Message {
             vote,
             previous,
@@ -62,8 +67,14 @@ impl Append {
         let asked = Instant::now();
         let call = tokio::spawn(async move {
             let answer = tokio::time::timeout(LONGEST, client.append_entries(request)).await;
-            let answer = answer.map_err(|_| Status::deadline_exceeded("no answer"))??;
-            let answer = answer.into_inner();
+            let answer = answer.map_err(|_| Status::deadline_exceeded("no answer"))?;
+            // It is another node's address by now: without a new look it would be asked for ever.
+            if let Err(status) = &answer
+                && status.code() == Code::FailedPrecondition
+            {
+                network.misled(target);
+            }
+            let answer = answer?.into_inner();
             let clock = answer.clock;
             let response = append_response_from_wire(answer)?;
             if !matches!(response, AppendEntriesResponse::HigherVote(_)) {

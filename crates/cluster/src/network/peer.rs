@@ -101,9 +101,14 @@ impl<C: GroupConfig> Peer<C> {
         rpc: AppendEntriesRequest<C>,
     ) -> Result<AppendEntriesResponse<NodeId>, RPCError<NodeId, BasicNode, RaftError<NodeId>>> {
         if rpc.entries.is_empty() {
-            return Append::send(self.client()?, self.message(&rpc), self.lease.clone())
-                .answer()
-                .await;
+            return Append::send(
+                self.client()?,
+                self.message(&rpc),
+                self.lease.clone(),
+                self.network.clone(),
+            )
+            .answer()
+            .await;
         }
         match &mut self.under_way {
             Some(append) if append.leads_to(&rpc) => {
@@ -115,10 +120,20 @@ impl<C: GroupConfig> Peer<C> {
                     entries: Vec::new(),
                     leader_commit: None,
                 };
-                Append::send(self.client()?, self.message(&reminder), self.lease.clone());
+                Append::send(
+                    self.client()?,
+                    self.message(&reminder),
+                    self.lease.clone(),
+                    self.network.clone(),
+                );
             }
             _ => {
-                let append = Append::send(self.client()?, self.message(&rpc), self.lease.clone());
+                let append = Append::send(
+                    self.client()?,
+                    self.message(&rpc),
+                    self.lease.clone(),
+                    self.network.clone(),
+                );
                 self.under_way = Some(append);
             }
         }
