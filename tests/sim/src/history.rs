@@ -161,7 +161,10 @@ impl History {
         }
         if let Some(register) = self.registers.get_mut(&reading.id)
             && let Some(explained_by) = register.first_explanation(reading)
-            && register.seen.last().is_none_or(|(_, latest)| *latest < explained_by)
+            && register
+                .seen
+                .last()
+                .is_none_or(|(_, latest)| *latest < explained_by)
         {
             register.seen.push((reading.ended, explained_by));
         }
