@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use vectra_tests::process::Vectra;
+use vectra_tests::wait::eventually;
 
 const KEYS: &str = r#"
 [[api_keys]]
@@ -24,6 +25,11 @@ rights = ["read", "write"]
 fn each_key_does_what_its_rights_say_and_no_more() {
     let server = Vectra::serve().configured(KEYS).start();
     let nobody = server.api();
+    // It answers `/health` a moment before it has founded its cluster.
+    eventually("it is ready", || match nobody.try_get("/ready")?.status {
+        200 => Ok(()),
+        status => Err(format!("{status}")),
+    });
     let stranger = nobody.with_key("key-of-the-stranger-0123456789");
     let reader = nobody.with_key("key-of-the-reader-0123456789");
     let writer = nobody.with_key("key-of-the-writer-0123456789");
