@@ -59,12 +59,9 @@ impl ShardGroups {
                     };
                     self.drop_replica(*id, Some(*left), may_go).await
                 }
-                None if self.get(*id).is_some() && !shard.hosts().contains(&own) => {
-                    self.drop_replica(*id, None, is_untouched).await
-                }
                 None if is_there
                     && !shard.hosts().contains(&own)
-                    && self.was_never_used(*id).await =>
+                    && (self.get(*id).is_some() || self.was_never_used(*id).await) =>
                 {
                     self.drop_replica(*id, None, is_untouched).await
                 }

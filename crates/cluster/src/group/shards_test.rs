@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,16 @@ fn map() -> PlacementMap {
     }
 }
 
+/// The replicas of this node, none started, and where they lie.
+async fn groups_in(directory: &Path, engine: &LogEngine) -> (PathBuf, ShardGroups) {
+    let network = Network::new(NODE);
+    let shards = directory.join("shards");
+    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
+    let groups = ShardGroups::open(NODE, engine, &shards, &network, timing, store);
+    let groups = groups.await.unwrap();
+    (shards, groups)
+}
+
 /// Starts the one shard on a log that a former life left, and returns how many rows are readable.
 async fn rows_readable_on(
     directory: &Path,
@@ -74,12 +84,7 @@ async fn rows_readable_on(
     log.blocking_append(entries).await.unwrap();
     drop(log);
 
-    let network = Network::new(NODE);
-    let shards = directory.join("shards");
-    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
-    let groups = ShardGroups::open(NODE, &engine, &shards, &network, timing, store)
-        .await
-        .unwrap();
+    let (_shards, groups) = groups_in(directory, &engine).await;
     groups.reconcile(&map()).await.unwrap();
     let group = groups.get(SHARD).unwrap();
     let mut rows = None;
@@ -177,12 +182,7 @@ async fn a_candidate_that_stopped_is_elected_after_a_restart() {
 async fn a_copy_that_an_older_map_brought_back_is_dropped() {
     let directory = tempfile::tempdir().unwrap();
     let engine = LogEngine::open(&directory.path().join("log")).unwrap();
-    let network = Network::new(NODE);
-    let shards = directory.path().join("shards");
-    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
-    let groups = ShardGroups::open(NODE, &engine, &shards, &network, timing, store)
-        .await
-        .unwrap();
+    let (shards, groups) = groups_in(directory.path(), &engine).await;
     // From a coordinator that had just started, after the copy had gone and been forgotten.
     let mut older = map();
     let shard = older.shards.get_mut(&SHARD).unwrap();
@@ -204,12 +204,7 @@ async fn a_child_that_had_moved_before_this_node_made_its_copy_is_dropped() {
     const CHILD: u64 = SHARD + 1;
     let directory = tempfile::tempdir().unwrap();
     let engine = LogEngine::open(&directory.path().join("log")).unwrap();
-    let network = Network::new(NODE);
-    let shards = directory.path().join("shards");
-    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
-    let groups = ShardGroups::open(NODE, &engine, &shards, &network, timing, store)
-        .await
-        .unwrap();
+    let (shards, groups) = groups_in(directory.path(), &engine).await;
     let copy = shards.join(format!("shard-{CHILD}"));
     drop(Shard::open(&copy, 2, StoreOptions::default()).unwrap());
 
@@ -234,12 +229,7 @@ async fn a_copy_that_comes_back_votes_for_nobody_who_lacks_what_it_has_forgotten
     let log = GroupLog::<ShardConfig>::open(&engine, group_of(SHARD));
     let left = LogId::new(CommittedLeaderId::new(3, NODE + 1), LEFT);
     log.await.unwrap().clear(Some(left)).await.unwrap();
-    let network = Network::new(NODE);
-    let shards = directory.path().join("shards");
-    let (timing, store) = (RaftTiming::default(), StoreOptions::default());
-    let groups = ShardGroups::open(NODE, &engine, &shards, &network, timing, store)
-        .await
-        .unwrap();
+    let (_shards, groups) = groups_in(directory.path(), &engine).await;
     let mut map = map();
     map.shards.get_mut(&SHARD).unwrap().founded = true;
     groups.reconcile(&map).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
 use super::Throttle;
-use super::dial::{Dial, Tcp, lazy_channel};
+use super::dial::{Dial, lazy_channel};
 use crate::{ClusterError, NodeId};
 
 /// To resolve the name and to connect.
@@ -25,7 +25,8 @@ pub struct Network {
     own: NodeId,
     book: Arc<Mutex<Book>>,
     snapshots: Throttle,
-    dial: Arc<dyn Dial>,
+    /// TCP if there is none.
+    dial: Option<Arc<dyn Dial>>,
 }
 
 #[derive(Default)]
@@ -41,13 +42,14 @@ impl Network {
             own,
             book: Arc::default(),
             snapshots: Throttle::default(),
-            dial: Arc::new(Tcp),
+            dial: None,
         }
     }
 
     /// Makes its connections this way.
     #[must_use]
     pub fn with_dial(self, dial: Arc<dyn Dial>) -> Self {
+        let dial = Some(dial);
         Self { dial, ..self }
     }
 
@@ -134,7 +136,7 @@ impl Network {
     }
 
     fn channel_of_its_own(&self, address: &str) -> Result<Channel, ClusterError> {
-        Ok(lazy_channel(&endpoint(address)?, Arc::clone(&self.dial)))
+        Ok(lazy_channel(&endpoint(address)?, self.dial.as_ref()))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
