@@ -25,7 +25,7 @@ pub use group::{
     Consistency, Fault, MAX_BATCH_BYTES, PlacementGroup, Readable, ShardGroup, ShardGroups,
 };
 pub use log::{LogDisk, LogEngine, LogFile};
-pub use network::{Connection, Dial, Dialling, Network};
+pub use network::{Connection, Dial, Dialling, Network, grpc_server};
 pub use placement::{PlacementCommand, PlacementMap, PlacementOutcome};
 pub use service::RaftService;
 pub use status::{CatchUp, GroupStatus, ReplicaDigest};

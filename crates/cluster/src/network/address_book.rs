@@ -2,22 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::Throttle;
+use super::connections::endpoint;
 use super::dial::{Dial, lazy_channel};
 use crate::{ClusterError, NodeId};
-
-/// To resolve the name and to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A peer that vanished without a word is noticed after these two.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Enough for one large message in flight without waiting for the receiver.
-const STREAM_WINDOW: u32 = 8 << 20;
-const CONNECTION_WINDOW: u32 = 32 << 20;
 
 /// Whom this node can call: an address book and one lazily dialled channel for each address.
 #[derive(Clone)]
@@ -142,21 +133,6 @@ impl Network {
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, ClusterError> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| {
-        ClusterError::Refused {
-            reason: format!("{address:?} is no name:port: {error}"),
-        }
-    })?;
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod address_book;
 mod append;
+mod connections;
 mod convert;
 mod dial;
 mod lease;
@@ -12,6 +13,7 @@ mod transfers;
 mod voucher;
 
 pub use address_book::Network;
+pub use connections::grpc_server;
 pub(crate) use convert::{
     append_request_from_wire, append_response_to_wire, log_id_from_wire, log_id_to_wire,
     vote_from_wire, vote_request_from_wire, vote_response_to_wire, vote_to_wire,

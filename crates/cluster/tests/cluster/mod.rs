@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 use vectra_cluster::{
     Consistency, LogEngine, Network, NodeId, PlacementGroup, PlacementMap, RaftService, RaftTiming,
-    ShardGroup, ShardGroups, WriteError, placement,
+    ShardGroup, ShardGroups, WriteError, grpc_server, placement,
 };
 use vectra_store::{StoreOptions, WriteBatch};
 
@@ -97,7 +97,7 @@ pub async fn serve(
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let server = tokio::spawn(async move {
-        tonic::transport::Server::builder()
+        grpc_server()
             .add_service(service.into_server())
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),

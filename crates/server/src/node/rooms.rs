@@ -11,11 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tonic::transport::Server;
 use tonic::transport::server::Connected;
 use vectra_cluster::{
     LogEngine, Network, NodeId, PlacementGroup, PlacementMap, RaftService, RaftTiming, ShardGroups,
-    Workers,
+    Workers, grpc_server,
 };
 use vectra_store::StoreOptions;
 use vectra_wire::v1::coordinator_server::CoordinatorServer;
@@ -33,14 +32,6 @@ use crate::root::{CoordinatorService, Directory, Layout, Leaves, Root};
 
 /// The largest gRPC message taken: one batch of entries, with room to spare.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
-
-/// Bytes that a peer may send ahead, on a call and on its connection.
-const STREAM_WINDOW: u32 = 8 << 20;
-const CONNECTION_WINDOW: u32 = 32 << 20;
-
-/// Calls that a coordinator may have cancelled before a busy node, or one that was paused, has seen them.
-/// With the 20 that h2 takes for an attack otherwise, all other calls on the connection are lost.
-const CANCELLED_UNSEEN: usize = 10_000;
 
 /// Between two attempts to drop a copy that is no longer placed here.
 const LEFTOVERS: Duration = Duration::from_secs(1);
@@ -267,10 +258,7 @@ impl Node {
                 directory,
             ))
         });
-        Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_max_pending_accept_reset_streams(Some(CANCELLED_UNSEEN))
+        grpc_server()
             .add_service(RaftService::new(groups, placement).into_server())
             .add_optional_service(shard_node)
             .add_optional_service(coordinator)
