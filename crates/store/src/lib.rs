@@ -34,7 +34,7 @@ pub use batch::WriteBatch;
 pub use error::StoreError;
 pub use ids::MAX_ID_BYTES;
 #[cfg(target_os = "linux")]
-pub use mapping::release_program_text;
+pub use mapping::ProgramText;
 pub use options::{StepObserver, StoreOptions};
 pub use part::Part;
 pub use receiver::{ReceivedSnapshot, SnapshotReceiver};

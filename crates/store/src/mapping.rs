@@ -1,8 +1,17 @@
 //! What this process maps: the codes of sealed segments, and itself. The only module of this crate with
 //! `unsafe` code.
 
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
 use memmap2::{Mmap, MmapOptions};
-use std::{fs, fs::File, io, ops::Range};
+
+#[cfg(target_os = "linux")]
+use {
+    rustix::mm::{Advice, madvise},
+    std::fs,
+};
 
 /// The codes of a segment file, mapped read-only.
 #[derive(Debug)]
@@ -32,27 +41,62 @@ impl MappedCodes {
     }
 }
 
-/// Lets go of the text of the running program and its libraries, and of their constants: what is used next
-/// is mapped again from the page cache, some microseconds each, and what only a start needed, or an import
-/// long over, is no longer resident.
-///
-/// # Errors
-///
-/// What the system says where it does not tell what is mapped.
+/// The text of the running program and its libraries, and their constants.
 #[cfg(target_os = "linux")]
-pub fn release_program_text() -> io::Result<()> {
-    use rustix::mm::{Advice, madvise};
+#[derive(Debug)]
+pub struct ProgramText {
+    mapped: Vec<Range<usize>>,
+}
 
-    for range in text_of(&fs::read_to_string("/proc/self/maps")?) {
+/// So much becomes resident around an address that is executed or read, instead of 64 KiB.
+#[cfg(target_os = "linux")]
+const PIECE_BYTES: usize = 16 << 10;
+
+#[cfg(target_os = "linux")]
+impl ProgramText {
+    /// Finds it, and cuts it into pieces. With whatever is used first the kernel maps all of the 64 KiB around it that
+    /// are of the same mapping; of most of them nothing else is ever used. Two neighbours are different mappings if
+    /// they differ in anything: here in whether a dump of the process would hold them, which it does not of
+    /// what is in a file.
+    ///
+    /// # Errors
+    ///
+    /// What the system says where it does not tell what is mapped, or can have no more mappings.
+    pub fn find() -> io::Result<Self> {
+        let mapped = text_of(&fs::read_to_string("/proc/self/maps")?);
+        let text = Self { mapped };
+        for range in &text.mapped {
+            for start in range.clone().step_by(2 * PIECE_BYTES) {
+                let piece = start..range.end.min(start + PIECE_BYTES);
+                text.advise(&piece, Advice::LinuxDontDump)?;
+            }
+        }
+        Ok(text)
+    }
+
+    /// Lets go of it: what is used next is mapped again from the page cache, some microseconds each, and what
+    /// only a start needed, or an import long over, is no longer resident.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn release(&self) -> io::Result<()> {
+        for range in &self.mapped {
+            self.advise(range, Advice::LinuxDontNeed)?;
+        }
+        Ok(())
+    }
+
+    fn advise(&self, range: &Range<usize>, advice: Advice) -> io::Result<()> {
         let start = std::ptr::with_exposed_provenance_mut(range.start);
         // SAFETY: this is a private mapping of a file that nobody writes to: its pages hold what
         // the file holds, and come back from there with the next access. A program or library that
         // is in use is replaced by renaming, not overwritten; one that is overwritten breaks a process
         // with or without this, as not all of it was mapped before. That the mapping was taken away
         // since its address was read would need a library to be unloaded; nothing here loads any.
-        unsafe { madvise(start, range.len(), Advice::LinuxDontNeed) }?;
+        unsafe { madvise(start, range.len(), advice) }?;
+        Ok(())
     }
-    Ok(())
 }
 
 /// Where programs are mapped privately from a file and never were written to, by a list of mappings in the

@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use vectra_store::ProgramText;
+
 /// Kilobytes of program text that are resident, the libraries' included.
 fn resident_text() -> u64 {
     let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
@@ -25,14 +27,25 @@ fn resident_text() -> u64 {
 }
 
 #[test]
-fn program_text_is_let_go_of() {
+fn program_text_is_let_go_of_and_comes_back_a_little_at_a_time() {
     // What measuring needs is there before and after.
     resident_text();
     let before = resident_text();
-    vectra_store::release_program_text().unwrap();
+    let text = ProgramText::find().unwrap();
+    text.release().unwrap();
     let after = resident_text();
     assert!(
         0 < after && after < before,
         "{after} kB of text are resident after {before}"
     );
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let largest = maps
+        .lines()
+        .filter(|line| line.contains(" r-xp ") && line.contains('/'));
+    let largest = largest.map(|line| {
+        let (start, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+        let address = |text| u64::from_str_radix(text, 16).unwrap();
+        address(end) - address(start)
+    });
+    assert!(largest.max().unwrap() <= 16 << 10, "{maps}");
 }

@@ -70,7 +70,9 @@ async fn serve<C, S, F>(
                     let (abort, registration) = AbortHandle::new_pair();
                     aborts.insert(call.number, abort);
                     let is_too_many = under_way.len() >= UNDER_WAY;
-                    let answer = (!is_too_many).then(|| search(call.request.unwrap_or_default()));
+                    // In a box: the future of an answer would have room for it three times over.
+                    let answer = (!is_too_many)
+                        .then(|| Box::pin(search(call.request.unwrap_or_default())));
                     let within = Duration::from_micros(call.within);
                     let number = call.number;
                     let reply = Abortable::new(answer_to(answer, within), registration);

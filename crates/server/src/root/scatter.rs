@@ -6,9 +6,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use vectra_cluster::placement::{Child, PlacementMap};
@@ -102,7 +102,8 @@ where
             let number = count;
             count += 1;
             let (abort, registration) = AbortHandle::new_pair();
-            let numbered = async move { (number, reply.await) };
+            // An async block would keep the call twice over.
+            let numbered = reply.map(move |reply| (number, reply));
             under_way.push(Abortable::new(numbered, registration));
             scatter.called(number, node, targets, abort);
         }
