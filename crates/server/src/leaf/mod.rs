@@ -38,6 +38,7 @@ use search_job::SearchJob;
 #[derive(Clone)]
 pub struct Leaf {
     groups: ShardGroups,
+    machine: u64,
     pool: Arc<ScanPool>,
     budget: Arc<Budget>,
     searches: Searches,
@@ -100,19 +101,22 @@ pub enum LeafError {
 }
 
 impl Leaf {
-    /// A leaf over `groups`.
+    /// A leaf over `groups`, on a machine of this name whose cores it shares with other nodes there; 0 where it
+    /// shares them with none.
     ///
     /// # Errors
     ///
     /// That a thread could not be started.
     pub fn new(
         groups: ShardGroups,
+        machine: u64,
         budget: Arc<Budget>,
         scanning: Scanning,
     ) -> std::io::Result<Self> {
         let pool = Arc::new(ScanPool::start(scanning)?);
         Ok(Self {
             groups,
+            machine,
             pool,
             budget,
             searches: Searches::default(),
@@ -279,6 +283,11 @@ impl Leaf {
             .iter()
             .map(|(_, group)| group.shard().view().live_rows())
             .sum()
+    }
+
+    /// The machine whose cores this node shares with other nodes there; 0 where it shares them with none.
+    pub fn machine(&self) -> u64 {
+        self.machine
     }
 
     /// Bytes of replicas' files that this node has sent to others since its start.

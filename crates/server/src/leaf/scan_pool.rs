@@ -103,7 +103,13 @@ impl Drop for ScanPool {
 
 fn work(shared: &Shared) {
     while let Some(work) = next(shared) {
+        let is_shared = matches!(&work, Work::Scan(stop) if stop.len() > 1);
         shared.does(work);
+        if is_shared {
+            // Whoever waits for this core goes first, be it another process: what it does leads to further
+            // searches, which then share the next stretch. One that is alone does not wait for them.
+            thread::yield_now();
+        }
     }
 }
 

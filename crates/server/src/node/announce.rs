@@ -150,6 +150,7 @@ pub(super) fn announcement(
         replicas: leaf.reports(),
         memory_bytes: leaf.memory_bytes(),
         sent_bytes: leaf.sent_bytes(),
+        machine: leaf.machine(),
         incarnation: data.incarnation(),
     }
 }

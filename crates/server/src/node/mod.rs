@@ -6,6 +6,7 @@ mod founding;
 mod greeting;
 mod hosted;
 mod identity;
+mod machine;
 mod open_files;
 mod presence;
 mod program_text;

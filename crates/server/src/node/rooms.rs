@@ -24,6 +24,7 @@ use super::announce::Announcer;
 use super::balancer::Balancer;
 use super::founding::Founding;
 use super::identity::DataDirectory;
+use super::machine;
 use super::presence::Presence;
 use super::surroundings::Surroundings;
 use crate::config::{Config, Role};
@@ -362,5 +363,10 @@ fn open_leaf(
         }
         Workers::InTurn(_) => Scanning::InTurn,
     };
-    Leaf::new(groups, Arc::new(budget), scanning).context("the scanning threads could not start")
+    let machine = match scanning {
+        Scanning::OnThreads(threads) => machine::sharing(threads),
+        Scanning::InTurn => 0,
+    };
+    Leaf::new(groups, machine, Arc::new(budget), scanning)
+        .context("the scanning threads could not start")
 }

@@ -34,6 +34,8 @@ pub struct NodeFigures {
     pub memory_bytes: u64,
     /// Bytes of replicas' files that it has sent to other nodes since its start.
     pub sent_bytes: u64,
+    /// The machine whose cores it shares with other nodes there; 0 where it shares them with none.
+    pub machine: u64,
 }
 
 /// One node at a glance.
@@ -172,6 +174,16 @@ impl Directory {
         if let Some(sighting) = heard.nodes.get_mut(&asked) {
             sighting.suspected = true;
         }
+    }
+
+    /// The machine whose cores a node shares with others there; 0 where it shares them with none, as far as is
+    /// known.
+    pub(super) fn machine(&self, node: NodeId) -> u64 {
+        let heard = self.heard.lock();
+        heard
+            .nodes
+            .get(&node)
+            .map_or(0, |sighting| sighting.figures.machine)
     }
 
     pub(super) fn node(&self, node: NodeId) -> NodeGlance {

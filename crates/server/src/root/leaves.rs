@@ -62,8 +62,8 @@ impl Leaves {
         self.own.as_ref()
     }
 
-    /// How many searches a node is asked for at this moment.
-    pub(super) fn searches_under_way(&self, node: NodeId) -> usize {
+    /// How many searches a node is asked for at this moment, and how many it may be asked for.
+    pub(super) fn searches_under_way(&self, node: NodeId) -> (usize, usize) {
         self.pace.under_way(node)
     }
 

@@ -112,6 +112,7 @@ impl Root {
             let figures = NodeFigures {
                 memory_bytes: leaf.memory_bytes(),
                 sent_bytes: leaf.sent_bytes(),
+                machine: leaf.machine(),
             };
             self.directory.node_announced(*own, figures, leaf.reports());
         }
@@ -194,8 +195,8 @@ impl Root {
         if map.collections.contains_key(DEFAULT_COLLECTION) {
             return Ok(map);
         }
-        self.placement
-            .latest_map(patience.left())
+        // In a box: every search would have room for it.
+        Box::pin(self.placement.latest_map(patience.left()))
             .await
             .map_err(|error| {
                 unplaced(format!(

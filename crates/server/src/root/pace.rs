@@ -60,12 +60,13 @@ pub(super) struct Turn {
 }
 
 impl Pace {
-    /// How many searches of `node` have their turn.
-    pub(super) fn under_way(&self, node: NodeId) -> usize {
+    /// How many searches of `node` have their turn, and how many may have it.
+    pub(super) fn under_way(&self, node: NodeId) -> (usize, usize) {
         let nodes = self.nodes.lock();
-        nodes
-            .get(&node)
-            .map_or(0, |node| node.state.lock().under_way)
+        nodes.get(&node).map_or((0, FIRST), |node| {
+            let state = node.state.lock();
+            (state.under_way, state.limit)
+        })
     }
 
     /// Waits for the turn of a search of `node` that must be answered `within` this time.

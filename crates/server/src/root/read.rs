@@ -11,7 +11,7 @@ use vectra_wire::v1::fetch_response::Outcome;
 use super::leaves::CallError;
 use super::patience::Patience;
 use super::scatter::{Gathered, Known, Reply, Terms, scatter};
-use super::spread::Spread;
+use super::spread::{self, Load, Spread};
 use super::target::Target;
 use super::{
     Consistency, DEFAULT_COLLECTION, Precision, Root, RootError, SearchAnswer, SearchQuery, gather,
@@ -38,9 +38,10 @@ impl Root {
         };
         let under_way = Arc::clone(&self.searches);
         let count = Arc::strong_count(&under_way) - 1;
+        let loads = self.loads(&map);
         let terms = Terms {
             consistency: query.consistency,
-            spread: Spread::of_one_among(count, map.nodes.len(), query.consistency),
+            spread: Spread::of_one_among(count, &loads, query.consistency),
             allow_partial: query.allow_partial,
             patience,
         };
@@ -60,7 +61,7 @@ impl Root {
         let Gathered {
             answers,
             mut missing,
-        } = scatter(self.known(&map, terms.spread), &targets, terms, call).await?;
+        } = scatter(self.known(&loads, terms.spread), &targets, terms, call).await?;
         missing.sort_unstable();
         // Of what is missing nothing is proven.
         certified &= missing.is_empty();
@@ -97,7 +98,8 @@ impl Root {
             },
             ..Target::all_of(shard, placed)
         };
-        let spread = Spread::of_one_among(1, usize::MAX, consistency);
+        let loads = self.loads(&map);
+        let spread = Spread::of_fetch(consistency);
         let terms = Terms {
             consistency,
             spread,
@@ -130,14 +132,17 @@ impl Root {
                 children,
             })
         };
-        let gathered = scatter(self.known(&map, terms.spread), &[target], terms, call).await?;
+        let gathered = scatter(self.known(&loads, terms.spread), &[target], terms, call).await?;
         Ok(gathered.answers.into_answers().next().flatten())
     }
 
-    fn known(&self, map: &PlacementMap, spread: Spread) -> Known<'_> {
+    fn known(&self, loads: &[Load], spread: Spread) -> Known<'_> {
         let order = match spread {
             Spread::OverLeaders => Vec::new(),
-            Spread::OverFewestNodes => self.least_busy_first(map),
+            Spread::OverFewestNodes => {
+                let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+                spread::order(loads, turn)
+            }
         };
         Known {
             directory: &self.directory,
@@ -147,16 +152,17 @@ impl Root {
         }
     }
 
-    /// All nodes, those first that this coordinator asks for the fewest searches at this moment. Of several,
-    /// another one is the first each time.
-    fn least_busy_first(&self, map: &PlacementMap) -> Vec<NodeId> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut order: Vec<NodeId> = map.nodes.keys().copied().collect();
-        if !order.is_empty() {
-            let first = turn % order.len();
-            order.rotate_left(first);
-        }
-        order.sort_by_cached_key(|node| self.leaves.searches_under_way(*node));
-        order
+    /// What every node is asked for at this moment.
+    fn loads(&self, map: &PlacementMap) -> Vec<Load> {
+        let load = |&node: &NodeId| {
+            let (under_way, may_be) = self.leaves.searches_under_way(node);
+            Load {
+                node,
+                machine: self.directory.machine(node),
+                under_way,
+                may_be,
+            }
+        };
+        map.nodes.keys().map(load).collect()
     }
 }

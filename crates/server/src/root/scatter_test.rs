@@ -82,7 +82,7 @@ impl Leaves {
         };
         let terms = Terms {
             consistency,
-            spread: Spread::of_one_among(1, usize::MAX, consistency),
+            spread: Spread::of_fetch(consistency),
             allow_partial,
             patience: Patience::until(Instant::now() + time),
         };

@@ -140,6 +140,7 @@ impl Coordinator for CoordinatorService {
         let figures = NodeFigures {
             memory_bytes: announced.memory_bytes,
             sent_bytes: announced.sent_bytes,
+            machine: announced.machine,
         };
         self.directory
             .node_announced(announced.node, figures, announced.replicas);
