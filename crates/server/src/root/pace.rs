@@ -48,6 +48,7 @@ struct State {
     turns: usize,
     under_way: usize,
     answered: Option<Instant>,
+    answers: u64,
 }
 
 /// A search that has its turn; over when dropped.
@@ -79,14 +80,18 @@ impl Pace {
         );
         let good_time = within / GOOD_TIME;
         let permit = loop {
+            let before = pace.state.lock().answers;
             let turn = Arc::clone(&pace.turns).acquire_owned();
             match timeout(good_time, turn).await {
                 Ok(Ok(permit)) => break permit,
                 Ok(Err(_)) => return Err(CallError::NotSent("no turns are given".to_owned())),
-                // Whoever asks gives up at its own deadline.
-                Err(_) if pace.is_silent() => {}
                 Err(_) => {
-                    let limit = pace.state.lock().limit;
+                    let (answers, limit) = pace.answers_and_limit();
+                    // Not slow but silent, or those before this one wait for a shard's leader: refusing clients
+                    // would not help. Whoever asks gives up at its own deadline.
+                    if answers - before < limit as u64 {
+                        continue;
+                    }
                     return Err(CallError::Overloaded(format!(
                         "node {node} is asked for {limit} searches already, as many as it answers in \
                          good time; try again in a moment"
@@ -114,6 +119,7 @@ impl NodePace {
                 turns: FIRST,
                 under_way: 0,
                 answered: None,
+                answers: 0,
             }),
         }
     }
@@ -121,6 +127,11 @@ impl NodePace {
     fn is_silent(&self) -> bool {
         let answered = self.state.lock().answered;
         answered.is_none_or(|at| at.elapsed() > SILENT)
+    }
+
+    fn answers_and_limit(&self) -> (u64, usize) {
+        let state = self.state.lock();
+        (state.answers, state.limit)
     }
 }
 
@@ -152,6 +163,7 @@ impl Drop for Turn {
         let mut state = self.pace.state.lock();
         if self.is_answered {
             state.answered = Some(now);
+            state.answers += 1;
         }
         match (self.is_answered, is_late) {
             (true, false) => state.answered_well(),
@@ -176,6 +188,8 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
+
     use super::*;
 
     const WITHIN: Duration = Duration::from_millis(200);
@@ -214,8 +228,15 @@ mod tests {
         }
         let less = limit(&pace);
         assert!(less < FIRST, "{less}");
-        let _asked = turns(&pace, less).await;
-        let refused = pace.turn(NODE, WITHIN).await;
+        let asked = turns(&pace, less).await;
+        let within = WITHIN * GOOD_TIME;
+        let answers = async {
+            tokio::time::sleep(WITHIN / 2).await;
+            asked.into_iter().for_each(Turn::answered);
+        };
+        let next = join_all((0..less).map(|_| pace.turn(NODE, within)));
+        let (next, refused, ()) = tokio::join!(next, pace.turn(NODE, within), answers);
+        assert!(next.iter().all(Result::is_ok));
         assert!(matches!(refused, Err(CallError::Overloaded(_))));
         assert!(pace.turn(NODE + 1, WITHIN).await.is_ok(), "another node");
     }
@@ -228,6 +249,19 @@ mod tests {
         assert!(waits.is_err(), "it waits on");
         drop(asked);
         assert_eq!(limit(&pace), FIRST);
+    }
+
+    #[tokio::test]
+    async fn one_that_answers_few_because_most_wait_for_something_refuses_nobody() {
+        let pace = Pace::default();
+        let mut asked = turns(&pace, FIRST).await;
+        let answers_one = async {
+            tokio::time::sleep(WITHIN / 4).await;
+            asked.pop().unwrap().answered();
+        };
+        let waits = timeout(SILENT, pace.turn(NODE, WITHIN));
+        let (waits, ()) = tokio::join!(waits, answers_one);
+        assert!(waits.is_err(), "it waits on");
     }
 
     fn limit_or(pace: &Pace, first: usize) -> usize {

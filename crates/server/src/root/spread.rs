@@ -1,5 +1,6 @@
 //! Over which nodes a read is spread.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use vectra_cluster::{Consistency, NodeId};
@@ -59,18 +60,16 @@ pub(super) fn order(loads: &[Load], turn: usize) -> Vec<NodeId> {
     }
     machines.sort_by_key(|loads| loads.iter().map(|load| load.under_way).sum::<usize>());
     for loads in &mut machines {
-        loads.sort_by_key(|load| {
-            let has_room = load.under_way < load.may_be;
-            let busiest_first = usize::MAX - load.under_way;
-            (
-                !has_room,
-                if has_room {
-                    busiest_first
-                } else {
-                    load.under_way
-                },
-            )
-        });
+        let is_full = |load: &Load| load.under_way >= load.may_be;
+        let mut full: Vec<Load> = loads.extract_if(.., |load| is_full(load)).collect();
+        loads.sort_by_key(|load| Reverse(load.under_way));
+        // How many searches wait for such a node is not known.
+        if !full.is_empty() {
+            let first = turn % full.len();
+            full.rotate_left(first);
+        }
+        full.sort_by_key(|load| load.under_way);
+        loads.append(&mut full);
     }
     let most = machines.iter().map(Vec::len).max().unwrap_or(0);
     let place = |place: usize| machines.iter().filter_map(move |loads| loads.get(place));
@@ -131,10 +130,15 @@ mod tests {
         for turn in 0..4 {
             assert_eq!(order(&loads, turn), [2, 3, 1]);
         }
-        let mut full = [load(1, 7, 3), load(2, 7, 8), load(3, 7, 9)];
+        let mut full = [load(1, 7, 3), load(2, 7, 8), load(3, 7, 8)];
         full[1].may_be = 8;
-        full[2].may_be = 9;
+        full[2].may_be = 8;
         assert_eq!(order(&full, 0), [1, 2, 3]);
+        assert_eq!(
+            order(&full, 1),
+            [1, 3, 2],
+            "others wait for the second already"
+        );
     }
 
     #[test]
