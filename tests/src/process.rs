@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 #[cfg(target_os = "linux")]
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
+#[cfg(target_os = "linux")]
+use crate::wait::poll;
 use crate::wait::{PATIENCE, eventually};
 
 pub use crate::binary::{run, run_well};
@@ -251,6 +253,25 @@ impl Vectra {
     /// Freezes it (SIGSTOP): its connections stay open and nothing is answered.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        // Threads that run on another core stop a little later: long enough to answer a search.
+        #[cfg(target_os = "linux")]
+        assert!(
+            poll(PATIENCE, || self.stands_still()),
+            "its threads do not stand still"
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    fn stands_still(&self) -> bool {
+        let child = self.child.as_ref().expect("it runs");
+        let threads = fs::read_dir(format!("/proc/{}/task", child.id()));
+        threads.expect("its threads").flatten().all(|thread| {
+            // One that has ended meanwhile stands still too.
+            let status = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            status
+                .rsplit_once(") ")
+                .is_none_or(|(_, state)| state.starts_with('T'))
+        })
     }
 
     /// Lets it go on (SIGCONT).

@@ -33,12 +33,14 @@ impl Connection {
         bytes == *interim
     }
 
-    /// Says that nothing more will come.
+    /// Says that nothing more will come; a server that has hung up already need not be told.
     pub fn finish(&mut self) -> &mut Self {
-        self.0
-            .shutdown(std::net::Shutdown::Write)
-            .expect("a connection");
-        self
+        match self.0.shutdown(std::net::Shutdown::Write) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotConnected => {
+                panic!("the connection: {error}")
+            }
+            _ => self,
+        }
     }
 
     /// Reads until the server closes the connection, which a request asks for with

@@ -9,6 +9,7 @@ use vectra_tests::http::Api;
 use vectra_tests::placement::{node_at, wait_for_placement};
 use vectra_tests::sandbox::Sandbox;
 use vectra_tests::vectors::{numbered, random_vectors, seeded};
+use vectra_tests::wait::eventually;
 
 const IDS: usize = 90;
 /// More than a node is asked for at once at first.
@@ -86,6 +87,13 @@ fn where_others_hold_the_same() {
     api.ingest(&ids, &vectors);
     wait_for_placement(&api, "three replicas of each shard", |placement| {
         placement.is_replicated(3)
+    });
+    // What any of them tells may be some seconds old.
+    eventually("all replicas hold the same", || {
+        let digests = api.try_get("/cluster/digests")?.json();
+        let shards = digests["shards"].as_array().cloned().unwrap_or_default();
+        let all_do = !shards.is_empty() && shards.iter().all(|shard| shard["equal"] == true);
+        all_do.then_some(()).ok_or_else(|| digests.to_string())
     });
 
     cluster.shards[0].freeze();
