@@ -25,7 +25,7 @@ const MOST: usize = 1_024;
 /// measure does not see, a load that doubles within a moment and a coordinator that is itself busy.
 const GOOD_TIME: u32 = 8;
 
-/// A node that has answered nothing for so long is not slow but silent: refusing clients would not help.
+/// A node that has answered nothing for so long is not slow but silent: what it is asked for less would not help.
 const SILENT: Duration = Duration::from_millis(500);
 
 /// The searches that every node is asked for.
