@@ -44,6 +44,8 @@ impl RaftTiming {
         let config = Config {
             cluster_name: name,
             heartbeat_interval: millis(self.heartbeat),
+            // `group/beat` sends them.
+            enable_heartbeat: false,
             election_timeout_min: millis(self.election_min),
             election_timeout_max: millis(self.election_max),
             install_snapshot_timeout: millis(SNAPSHOT_TIMEOUT),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Candidacy;
+use super::beat::Beat;
 use crate::log::GroupConfig;
 
 /// How often to look.
@@ -42,13 +43,11 @@ impl ElectionGate {
     }
 
     /// Opens and shuts until the group stops. While it is open, openraft's own timer decides.
-    pub(super) async fn run<C: GroupConfig>(self, candidacy: Candidacy<C>) {
+    pub(super) async fn run<C: GroupConfig>(self, candidacy: Candidacy<C>, beat: Beat) {
         let raft = &candidacy.raft;
         let mut silence = Silence::since(self.last_heard());
         loop {
-            let began = Instant::now();
-            tokio::time::sleep(PERIOD).await;
-            let late = began.elapsed().saturating_sub(PERIOD);
+            let late = beat.next(PERIOD).await;
             silence.look(self.last_heard(), late);
             let (is_leaderless, is_alone) = {
                 let metrics = raft.metrics();

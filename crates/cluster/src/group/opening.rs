@@ -9,6 +9,7 @@ use openraft::{Raft, SnapshotPolicy};
 use vectra_store::{Shard, StoreError};
 
 use super::Candidacy;
+use super::beat::heartbeats;
 use super::election_gate::ElectionGate;
 use super::following::Following;
 use super::founding::initialize;
@@ -142,7 +143,8 @@ impl ShardGroups {
         };
         let mut tasks = vec![
             tokio::spawn(keeper.run()).abort_handle(),
-            tokio::spawn(candidacy.gate.clone().run(candidacy.clone())).abort_handle(),
+            tokio::spawn(candidacy.gate.clone().run(candidacy.clone(), host.beat)).abort_handle(),
+            tokio::spawn(heartbeats(raft.clone(), host.beat, host.timing.heartbeat)).abort_handle(),
             tokio::spawn(members.run()).abort_handle(),
             tokio::spawn(tell_of_leaders(raft.metrics(), host.leader_changed.clone()))
                 .abort_handle(),

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tonic::Request;
 use vectra_wire::v1;
 
+use super::beat::{Beat, heartbeats};
 use super::election_gate::ElectionGate;
 use super::{Candidacy, status_of};
 use crate::log::GroupLog;
@@ -96,8 +97,10 @@ impl PlacementGroup {
             timing,
             gate: ElectionGate::new(),
         };
-        // Ends with the group.
-        tokio::spawn(candidacy.gate.clone().run(candidacy.clone()));
+        // Both end with the group.
+        let beat = Beat::new();
+        tokio::spawn(candidacy.gate.clone().run(candidacy.clone(), beat));
+        tokio::spawn(heartbeats(raft.clone(), beat, timing.heartbeat));
         Ok(Self {
             node,
             network: network.clone(),

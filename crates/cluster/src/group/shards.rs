@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use vectra_store::{Shard, StoreOptions};
 
 use super::ShardGroup;
+use super::beat::Beat;
 use super::growing_budget::GrowingBudget;
 use super::read_index::ReadIndexes;
 use crate::directory::{create_directory, shard_directory};
@@ -39,6 +40,7 @@ pub(super) struct Host {
     directory: PathBuf,
     pub(super) network: Network,
     pub(super) timing: RaftTiming,
+    pub(super) beat: Beat,
     pub(super) store: StoreOptions,
     pub(super) growing: GrowingBudget,
     pub(super) read_indexes: ReadIndexes,
@@ -102,6 +104,7 @@ impl ShardGroups {
                 directory: directory.to_owned(),
                 network: network.clone(),
                 timing,
+                beat: Beat::new(),
                 growing: GrowingBudget::new(store.seal_bytes),
                 read_indexes: ReadIndexes::default(),
                 store,

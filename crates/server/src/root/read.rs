@@ -147,6 +147,7 @@ impl Root {
         Known {
             directory: &self.directory,
             latencies: &self.latencies,
+            hedge_after: spread::hedge_after(loads, self.latencies.patience()),
             maps: self.placement.map(),
             order,
         }

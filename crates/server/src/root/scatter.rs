@@ -28,6 +28,8 @@ use super::{Directory, RootError};
 pub(super) struct Known<'a> {
     pub(super) directory: &'a Directory,
     pub(super) latencies: &'a Latencies,
+    /// How long an answer may take before another replica is asked as well.
+    pub(super) hedge_after: Duration,
     pub(super) maps: watch::Receiver<Arc<PlacementMap>>,
     /// In which order nodes are asked where the fewest are to be, whichever they are.
     pub(super) order: Vec<NodeId>,
@@ -174,7 +176,6 @@ impl<'a, T> Scatter<'a, T> {
     /// Whom to ask now, and for which shards.
     fn due(&mut self) -> Result<BTreeMap<NodeId, Vec<Target>>, RootError> {
         let mut due: BTreeMap<NodeId, Vec<Target>> = BTreeMap::new();
-        let patience = self.known.latencies.patience();
         let mut pending = std::mem::take(&mut self.pending);
         for one in pending.iter_mut().filter(|one| one.due <= self.now) {
             match one.next(self.known.directory, self.terms.spread) {
@@ -182,7 +183,7 @@ impl<'a, T> Scatter<'a, T> {
                     for late in one.asked() {
                         self.known.directory.late(*late);
                     }
-                    one.ask(node, patience, self.now);
+                    one.ask(node, self.known.hedge_after, self.now);
                     due.entry(node).or_default().push(one.target);
                 }
                 Next::NewRound => {

@@ -74,9 +74,11 @@ impl Leaves {
             map.shards.insert(shard, placed);
         }
         let (_sender, maps) = watch::channel(Arc::new(map));
+        let latencies = Latencies::default();
         let known = Known {
             directory: &directory,
-            latencies: &Latencies::default(),
+            hedge_after: latencies.patience(),
+            latencies: &latencies,
             maps,
             order: self.nodes.keys().copied().collect(),
         };

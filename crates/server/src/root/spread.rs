@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use vectra_cluster::{Consistency, NodeId};
 
@@ -76,6 +77,14 @@ pub(super) fn order(loads: &[Load], turn: usize) -> Vec<NodeId> {
     (0..most).flat_map(place).map(|load| load.node).collect()
 }
 
+/// How long an answer may take before another node is asked as well, where `usual` is what nearly all take. Where all
+/// nodes share the cores of one machine, another one is no faster, and what it does for this search alone others have to
+/// wait for: there it is only asked when the first may have come to a stop.
+pub(super) fn hedge_after(loads: &[Load], usual: Duration) -> Duration {
+    let share_cores = loads.len() > 1 && machines(loads).len() == 1;
+    if share_cores { 2 * usual } else { usual }
+}
+
 /// The nodes of each machine; a node that has cores of its own is a machine.
 fn machines(loads: &[Load]) -> BTreeMap<(u64, NodeId), Vec<Load>> {
     let mut machines = BTreeMap::<_, Vec<Load>>::new();
@@ -139,6 +148,20 @@ mod tests {
             [1, 3, 2],
             "others wait for the second already"
         );
+    }
+
+    #[test]
+    fn another_node_of_the_same_machine_is_asked_as_well_only_when_the_first_takes_twice_as_long_as_usual()
+     {
+        let usual = Duration::from_millis(30);
+        let twice = 2 * usual;
+        let together = [load(1, 7, 0), load(2, 7, 0)];
+        assert_eq!(hedge_after(&together, usual), twice);
+        for elsewhere in [load(3, 8, 0), load(3, 0, 0)] {
+            let apart = [together[0], together[1], elsewhere];
+            assert_eq!(hedge_after(&apart, usual), usual);
+        }
+        assert_eq!(hedge_after(&[load(1, 0, 0)], usual), usual);
     }
 
     #[test]
