@@ -9,6 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use openraft::ServerState;
 use tokio::time::Instant;
 
 use super::Candidacy;
@@ -48,16 +49,21 @@ impl ElectionGate {
         let mut silence = Silence::since(self.last_heard());
         loop {
             let late = beat.next(PERIOD).await;
-            silence.look(self.last_heard(), late);
-            let (is_leaderless, is_alone) = {
+            let (leads, is_leaderless, is_alone) = {
                 let metrics = raft.metrics();
                 let metrics = metrics.borrow();
                 if metrics.running_state.is_err() {
                     return;
                 }
                 let voters = metrics.membership_config.voter_ids().count();
-                (!metrics.vote.is_committed(), voters <= 1)
+                let leads = metrics.state == ServerState::Leader;
+                (leads, !metrics.vote.is_committed(), voters <= 1)
             };
+            // Nobody is silent to itself: it would ask the others for ever whether it should lead.
+            if leads {
+                self.heard();
+            }
+            silence.look(self.last_heard(), late);
             let lease = candidacy.timing.election_max;
             let is_silent = || silence.is_meant(silence.since.elapsed(), lease);
             let may_stand = candidacy.may_stand()
