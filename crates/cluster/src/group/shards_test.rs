@@ -269,3 +269,26 @@ async fn a_copy_that_comes_back_votes_for_nobody_who_lacks_what_it_has_forgotten
     }
     groups.shutdown().await;
 }
+
+/// One that took itself for silent would ask the others again and again whether it should lead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_is_not_silent_to_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = LogEngine::open(&directory.path().join("log")).unwrap();
+    let (_shards, groups) = groups_in(directory.path(), &engine).await;
+    groups.reconcile(&map()).await.unwrap();
+    let group = groups.get(SHARD).unwrap();
+    let leads = || group.raft().metrics().borrow().current_leader == Some(NODE);
+    for _attempt in 0..100 {
+        if leads() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(leads());
+    let since = tokio::time::Instant::now();
+    let lease = RaftTiming::default().election_max;
+    tokio::time::sleep(2 * lease).await;
+    assert!(group.inner.candidacy.gate.last_heard() > since);
+    groups.shutdown().await;
+}
