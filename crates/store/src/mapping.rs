@@ -50,7 +50,7 @@ pub struct ProgramText {
 
 /// So much becomes resident around an address that is executed or read, instead of 64 KiB.
 #[cfg(target_os = "linux")]
-const PIECE_BYTES: usize = 16 << 10;
+const PIECE_BYTES: usize = 8 << 10;
 
 #[cfg(target_os = "linux")]
 impl ProgramText {

@@ -47,5 +47,5 @@ fn program_text_is_let_go_of_and_comes_back_a_little_at_a_time() {
         let address = |text| u64::from_str_radix(text, 16).unwrap();
         address(end) - address(start)
     });
-    assert!(largest.max().unwrap() <= 16 << 10, "{maps}");
+    assert!(largest.max().unwrap() <= 8 << 10, "{maps}");
 }
