@@ -151,8 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn another_node_of_the_same_machine_is_asked_as_well_only_when_the_first_takes_twice_as_long_as_usual()
-     {
+    fn where_all_nodes_share_one_machine_another_is_asked_as_well_only_after_twice_as_long() {
         let usual = Duration::from_millis(30);
         let twice = 2 * usual;
         let together = [load(1, 7, 0), load(2, 7, 0)];
