@@ -161,14 +161,12 @@ impl LogEngine {
         if self.shared.purging.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let purged = catch_unwind(AssertUnwindSafe(|| {
-            self.shared.engine.purge_expired_files()
-        }));
+        let purged = on_new_thread(|| self.shared.engine.purge_expired_files());
         self.shared.purging.store(false, Ordering::Release);
         let reason = match purged {
             Ok(Ok(_groups_to_compact)) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
-            Err(panic) => panic_message(panic.as_ref()),
+            Err(reason) => reason,
         };
         Err(self.storage_error(format!("cannot reclaim space of the raft log: {reason}")))
     }
@@ -255,7 +253,7 @@ impl LogEngine {
                 reads.send(Read { wanted, answer }).map_err(|_| stopped())?;
                 read.await.unwrap_or_else(|_| Err(stopped()))
             }
-            Queues::InTurn(_) => read_from(&self.shared.engine, wanted),
+            Queues::InTurn(_) => on_new_thread(|| read_from(&self.shared.engine, wanted))?,
         }
     }
 
@@ -306,6 +304,9 @@ fn start_threads(engine: &Arc<Engine<Files>>) -> std::io::Result<(Queues, Vec<Jo
 }
 
 /// The engine keeps the last block that a thread has read in memory: so one thread reads.
+///
+/// It finds that block by the number of its file and its place there, which it may share with a block of
+/// another engine: a thread that reads for one engine must never read for another.
 fn read_all(engine: &Engine<Files>, queue: &mpsc::Receiver<Read>) {
     while let Ok(read) = queue.recv() {
         // Nobody waits any more: nothing to tell.
@@ -331,6 +332,18 @@ fn read_from(engine: &Engine<Files>, wanted: Wanted) -> Result<Vec<Bytes>, Strin
     }
 }
 
+/// What reads where no reading thread does: a thread that may have read for another engine would hand its
+/// block out as this one's. Waits for the thread.
+fn on_new_thread<T: Send>(read: impl FnOnce() -> T + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("raft-log-read".to_owned())
+            .spawn_scoped(scope, read)
+            .map_err(|error| format!("cannot start a thread: {error}"))?;
+        thread.join().map_err(|panic| panic_message(panic.as_ref()))
+    })
+}
+
 pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<String>()
@@ -341,4 +354,49 @@ pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
                 .map(|message| (*message).to_owned())
         })
         .unwrap_or_else(|| "the log engine panicked".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::log::EncodedEntry;
+    use crate::workers::Pace;
+
+    struct AtOnce;
+
+    impl Pace for AtOnce {
+        fn pause(&self, _work: &str) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    // Both blocks lie at the same place of the first file and are equally long.
+    #[tokio::test]
+    async fn engines_that_one_thread_reads_from_do_not_get_each_others_entries() {
+        const GROUP: u64 = 2;
+        const FIRST: u64 = 1;
+        let directory = tempfile::tempdir().unwrap();
+        let mut engines = Vec::new();
+        for content in [b"one", b"two"] {
+            let path = directory.path().join(format!("{content:?}"));
+            let workers = Workers::InTurn(Arc::new(AtOnce));
+            let engine = LogEngine::open_with(&path, Files::default(), workers).unwrap();
+            let mut head = FIRST.to_le_bytes().to_vec();
+            head.extend_from_slice(content);
+            let entry = EncodedEntry {
+                head: head.clone(),
+                rest: Vec::new(),
+            };
+            let append = vec![Change::Append(vec![entry])];
+            engine.write_and_wait(GROUP, append).await.unwrap();
+            engines.push((engine, head));
+        }
+        for (engine, written) in &engines {
+            let read = engine.read(GROUP, FIRST, FIRST + 1, usize::MAX).await;
+            assert_eq!(read, Ok(vec![Bytes::from(written.clone())]));
+        }
+    }
 }
