@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::{Plan, Run, first_rows, import, run};
+use super::{Offered, Plan, Run, first_rows, import, run};
 use crate::cluster::{Cluster, Shape};
 use crate::npy;
 use crate::process;
@@ -12,16 +12,30 @@ use crate::vector_set::VectorSet;
 
 /// What the server does by default.
 const LEADER: &str = "leader";
-/// A busy server and an idle one.
-const CONNECTIONS: [u16; 2] = [64, 1];
+/// A busy server, one client alone, and the same client with pauses, where both have as much time to do nothing:
+/// a core that was idle for a millisecond takes a third more time for the same scan.
+const OFFERED: [Offered; 3] = [
+    Offered {
+        connections: 64,
+        rate: None,
+    },
+    Offered {
+        connections: 1,
+        rate: None,
+    },
+    Offered {
+        connections: 1,
+        rate: Some(100),
+    },
+];
 
-/// Searches with as many connections.
+/// Searches under the same load.
 #[derive(Debug)]
 pub struct CostFigures {
     /// Rows that both hold.
     pub rows: usize,
-    /// Connections.
-    pub connections: u16,
+    /// The load on them.
+    pub offered: Offered,
     /// Of `vectra serve`.
     pub serve: Vec<Run>,
     /// Of the cluster, each shard answered by its leader.
@@ -51,7 +65,7 @@ async fn beside_each_other(
     set: &VectorSet,
     base: &npy::Vectors,
     plan: &Plan,
-) -> Result<[CostFigures; 2]> {
+) -> Result<[CostFigures; OFFERED.len()]> {
     let step = format!("{}: {count} rows, serve and a cluster of three", set.title);
     let _ = before_step(step);
     let rows = first_rows(base, count, &plan.scratch)?;
@@ -67,9 +81,9 @@ async fn beside_each_other(
     import(cluster.client().url(), &rows, plan).await?;
     cluster.settle().await?;
 
-    let mut figures = CONNECTIONS.map(|connections| CostFigures {
+    let mut figures = OFFERED.map(|offered| CostFigures {
         rows: count,
-        connections,
+        offered,
         serve: Vec::new(),
         cluster: Vec::new(),
         any: Vec::new(),
@@ -78,19 +92,19 @@ async fn beside_each_other(
     });
     for _ in 0..plan.rounds.max(1) {
         for figures in &mut figures {
-            let connections = figures.connections;
+            let offered = figures.offered;
             let of_server = || Ok((process::cpu_seconds(server.process())?, 0.0));
             let url = server.client().url().to_owned();
-            let serve = run(&url, set, connections, LEADER, plan, of_server).await?;
+            let serve = run(&url, set, offered, LEADER, plan, of_server).await?;
             figures.serve.push(serve);
             let of_cluster = || {
                 let taken = cluster.taken()?;
                 Ok((taken.coordinator, taken.nodes))
             };
             let url = cluster.client().url();
-            let in_cluster = run(url, set, connections, LEADER, plan, &of_cluster).await?;
+            let in_cluster = run(url, set, offered, LEADER, plan, &of_cluster).await?;
             figures.cluster.push(in_cluster);
-            let any = run(url, set, connections, "any", plan, &of_cluster).await?;
+            let any = run(url, set, offered, "any", plan, &of_cluster).await?;
             figures.any.push(any);
             figures.serve_bytes = server.memory()?.resident;
             figures.cluster_bytes = cluster.resident()?;

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::{Plan, Run, first_rows, import, run};
+use super::{Offered, Plan, Run, first_rows, import, run};
 use crate::cluster::{Cluster, Shape};
 use crate::npy;
 use crate::server::before_step;
@@ -63,7 +63,11 @@ pub(super) async fn measure(
                     Ok((taken.coordinator, taken.nodes))
                 };
                 let url = cluster.client().url();
-                let run = run(url, set, figures.connections, "leader", plan, taken).await?;
+                let offered = Offered {
+                    connections: figures.connections,
+                    rate: None,
+                };
+                let run = run(url, set, offered, "leader", plan, taken).await?;
                 figures.runs.push(run);
                 (figures.coordinator_bytes, figures.node_bytes) = cluster.resident()?;
             }

@@ -53,6 +53,15 @@ pub struct ScaleFigures {
     pub groups: Vec<GroupsFigures>,
 }
 
+/// The searches that are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Offered {
+    /// Connections.
+    pub connections: u16,
+    /// Searches a second; `None` for as many as are answered.
+    pub rate: Option<u32>,
+}
+
 /// One load and what the server's processes took for it.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -85,7 +94,7 @@ pub async fn measure(set: &VectorSet, plan: &Plan) -> Result<ScaleFigures> {
 async fn run(
     url: &str,
     set: &VectorSet,
-    connections: u16,
+    offered: Offered,
     consistency: &str,
     plan: &Plan,
     taken: impl Fn() -> Result<(f64, f64)>,
@@ -96,7 +105,8 @@ async fn run(
         .args(["--consistency", consistency])
         .arg("--queries")
         .arg(&set.queries)
-        .args(["--connections", &connections.to_string()])
+        .args(["--connections", &offered.connections.to_string()])
+        .args(offered.rate.map(|rate| format!("--rate={rate}")))
         .args(["--seconds", &plan.measured.as_secs_f64().to_string()])
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true);

@@ -37,9 +37,13 @@ fn cost(text: &mut String, figures: &[CostFigures]) {
     for one in figures {
         let _ = writeln!(
             text,
-            "| {}, {} | serve | {:.0} µs | | | {} | {:.0} MB |",
+            "| {}, {}{} | serve | {:.0} µs | | | {} | {:.0} MB |",
             one.rows,
-            one.connections,
+            one.offered.connections,
+            one.offered
+                .rate
+                .map(|rate| format!(" at {rate} a second"))
+                .unwrap_or_default(),
             median(&one.serve, total) * 1e6,
             seen(&one.serve),
             one.serve_bytes as f64 / 1e6,

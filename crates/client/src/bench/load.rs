@@ -34,6 +34,9 @@ pub struct Load {
     pub consistency: Option<Consistency>,
     /// Connections, each with one search under way.
     pub connections: usize,
+    /// Searches a second over all connections, more than none; `None` sends each as soon as the last one of its
+    /// connection is answered. One that is due while its connection still waits counts from when it was due.
+    pub rate: Option<f64>,
     /// Time before the clock starts.
     pub warm_up: Duration,
     /// Time that is measured.
@@ -91,6 +94,20 @@ impl Load {
         Ok(())
     }
 
+    /// How far apart the searches of one connection are due, if they are.
+    fn apart(&self) -> Result<Option<Duration>, ClientError> {
+        let Some(rate) = self.rate else {
+            return Ok(None);
+        };
+        let seconds = self.connections.max(1) as f64 / rate;
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(apart) if !apart.is_zero() => Ok(Some(apart)),
+            _ => Err(ClientError::Argument(format!(
+                "{rate} searches a second cannot be sent"
+            ))),
+        }
+    }
+
     /// A wrong address, key or dimension is better told at once than counted for ten seconds.
     async fn try_one_search(&self) -> Result<(), ClientError> {
         let mut client = Client::new(&self.url)?;
@@ -125,10 +142,14 @@ impl Load {
             })
             .collect::<Result<Vec<_>, ClientError>>()?;
         let queries = requests.len();
-        let measure_from = Instant::now() + self.warm_up;
+        let apart = self.apart()?;
+        let begin = Instant::now();
+        let measure_from = begin + self.warm_up;
         let course = Arc::new(Course {
             target,
             requests,
+            begin,
+            apart,
             answers: (0..queries).map(|_| OnceLock::new()).collect(),
             measure_from,
             measure_to: measure_from + self.measured,
@@ -177,7 +198,11 @@ async fn drive_all(course: &Arc<Course>, connections: usize) -> Result<Tally, Cl
     for connection in 0..connections {
         let (course, tally) = (course.clone(), empty_tally()?);
         let first_query = connection * queries / connections;
-        running.spawn(async move { drive(&course, first_query, tally).await });
+        let first_due = course
+            .apart
+            .unwrap_or_default()
+            .mul_f64(connection as f64 / connections as f64);
+        running.spawn(async move { drive(&course, first_query, first_due, tally).await });
     }
     let mut all = empty_tally()?;
     while let Some(ended) = running.join_next().await {

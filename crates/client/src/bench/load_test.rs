@@ -74,6 +74,7 @@ fn load(url: String, queries: usize) -> Load {
         precision: Some(Precision::Sq8),
         consistency: Some(Consistency::Any),
         connections: 4,
+        rate: None,
         warm_up: Duration::from_millis(20),
         measured: Duration::from_millis(100),
     }
@@ -107,6 +108,36 @@ async fn a_run_counts_what_was_answered_and_how_right_it_was() {
     assert!(report.qps > 0.0);
     assert!(report.p50_ms <= report.p90_ms && report.p90_ms <= report.p99_ms);
     assert!(report.p99_ms <= report.max_ms && report.max_ms > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_rate_no_more_is_sent_and_what_is_late_counts_from_when_it_was_due() {
+    let (fake, url) = serve(None).await;
+    let mut slow = load(url.clone(), 10);
+    slow.rate = Some(20.0);
+    slow.warm_up = Duration::ZERO;
+    slow.measured = Duration::from_millis(500);
+    slow.truth = None;
+    let report = slow.run().await.unwrap();
+    assert!(report.answered <= 10, "20 a second, in half a second");
+    // Besides those, one that tries whether there is somebody.
+    assert!(fake.requests.load(Ordering::Relaxed) <= 11);
+
+    // All of a billion a second are due when it begins, as good as.
+    for doubled in 0.. {
+        let mut flood = load(url.clone(), 10);
+        flood.rate = Some(1e9);
+        flood.measured *= 1 << doubled;
+        let half = flood.measured.as_secs_f64() * 1e3 / 2.0;
+        if flood.run().await.unwrap().max_ms > half {
+            break;
+        }
+        assert!(doubled < 8, "none of them counts from when it was due");
+    }
+
+    let mut wrong = load("http://127.0.0.1:9".to_owned(), 1);
+    wrong.rate = Some(0.0);
+    assert!(wrong.apart().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! The load generator: a closed loop over keep-alive connections.
+//! The load generator: keep-alive connections, each in a closed loop or at a rate.
 //!
 //! It runs on the cores of the server it measures, so it is made to cost little: requests are
 //! bytes prepared before the start, a connection is one task that writes them and reads the

@@ -25,6 +25,9 @@ pub(super) struct Course {
     pub(super) requests: Vec<Vec<u8>>,
     /// The first answer to each query, kept to be judged after the clock has stopped.
     pub(super) answers: Vec<OnceLock<Vec<u8>>>,
+    pub(super) begin: Instant,
+    /// How far apart the searches of one connection are due; `None` if each is as soon as it can be sent.
+    pub(super) apart: Option<Duration>,
     pub(super) measure_from: Instant,
     pub(super) measure_to: Instant,
     /// Whether every query is to be answered once, however long that takes.
@@ -40,13 +43,27 @@ pub(super) struct Tally {
     pub(super) errors: BTreeMap<String, u64>,
 }
 
-/// Runs a connection through the warm-up, the measured time and what is left to complete.
-pub(super) async fn drive(course: &Course, first_query: usize, mut tally: Tally) -> Tally {
+/// Runs a connection through the warm-up, the measured time and what is left to complete. Its first search is due
+/// so long after the beginning, if searches are due at all.
+pub(super) async fn drive(
+    course: &Course,
+    first_query: usize,
+    first_due: Duration,
+    mut tally: Tally,
+) -> Tally {
     let mut connection = None;
     let mut query = first_query;
+    let mut due = course.begin + first_due;
     loop {
-        let begun = Instant::now();
-        if begun >= course.measure_to {
+        let begun = match course.apart {
+            None => Instant::now(),
+            Some(apart) => {
+                let begun = begin_at(due.min(course.measure_to)).await;
+                due += apart;
+                begun
+            }
+        };
+        if Instant::now() >= course.measure_to {
             break;
         }
         match ask(course, &mut connection, query).await {
@@ -70,6 +87,16 @@ pub(super) async fn drive(course: &Course, first_query: usize, mut tally: Tally)
         complete(course, &mut connection, &mut tally).await;
     }
     tally
+}
+
+/// Waits until a search is due. One that was due before has waited for its connection: it began then.
+async fn begin_at(due: Instant) -> Instant {
+    if Instant::now() >= due {
+        return due;
+    }
+    tokio::time::sleep_until(due.into()).await;
+    // The timer may be late, which is no fault of the server's.
+    Instant::now()
 }
 
 /// Asks what no connection has had an answer to yet. A server that fails every attempt is not

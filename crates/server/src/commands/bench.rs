@@ -32,7 +32,7 @@ pub enum BenchConsistency {
 }
 
 /// Measures a running Vectra: keep-alive connections, each sending its next search when the last
-/// one is answered.
+/// one is answered, or all together so many a second.
 #[derive(Debug, Clone, clap::Args)]
 pub struct BenchArgs {
     /// Address of the server, or of any coordinator of a cluster
@@ -54,6 +54,11 @@ pub struct BenchArgs {
     /// Connections, each with one search under way
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=16_384))]
     pub connections: u16,
+
+    /// Searches to send a second, over all connections; one that has to wait for its connection counts from
+    /// when it was due [default: each connection sends the next as soon as the last one is answered]
+    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    pub rate: Option<f64>,
 
     /// Seconds to measure, after a second of warm-up
     #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
@@ -87,6 +92,13 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} is not a number of seconds between 0.001 and 86400"))
 }
 
+/// Reads a number of searches a second, from one in a thousand seconds on.
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok();
+    rate.filter(|rate| (0.001..=1e6).contains(rate))
+        .ok_or_else(|| format!("{text:?} is not a number between 0.001 and 1000000"))
+}
+
 impl BenchArgs {
     /// Runs the load and prints the figures on standard output.
     ///
@@ -110,6 +122,7 @@ impl BenchArgs {
                 BenchConsistency::Any => Consistency::Any,
             }),
             connections: usize::from(self.connections),
+            rate: self.rate,
             warm_up: WARM_UP,
             measured: self.seconds,
         };
@@ -136,6 +149,14 @@ mod tests {
         assert_eq!(parse_seconds("2.5"), Ok(Duration::from_millis(2500)));
         for wrong in ["0", "-1", "NaN", "inf", "1e9", "ten"] {
             assert!(parse_seconds(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_more_than_none() {
+        assert_eq!(parse_rate("0.5"), Ok(0.5));
+        for wrong in ["0", "-1", "NaN", "inf", "1e9", "ten"] {
+            assert!(parse_rate(wrong).is_err(), "{wrong:?}");
         }
     }
 }
