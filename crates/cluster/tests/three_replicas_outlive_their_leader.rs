@@ -12,8 +12,10 @@ use cluster::{
     write_somewhere,
 };
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use vectra_cluster::Consistency;
+use tokio_stream::wrappers::ReceiverStream;
+use vectra_cluster::{Consistency, Readable};
 use vectra_store::{ShardView, StoreOptions};
 use vectra_wire::v1::ReadIndexRequest;
 use vectra_wire::v1::raft_client::RaftClient;
@@ -293,7 +295,12 @@ async fn a_follower_answers_as_long_as_it_knows_how_old_its_state_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_that_asks_its_leader_answers_with_everything_acknowledged() {
     let mut trio = Trio::start(StoreOptions::default).await;
+    let presumed = |node: &ShardNode, quiet| {
+        let mut presumed = (node.groups).presumed(&[SHARD], Consistency::Linearizable, quiet)?;
+        presumed.pop()
+    };
     for number in 0..30 {
+        let before = presumed(&trio.nodes[0], Duration::ZERO);
         write_somewhere(&trio.nodes, upsert([number])).await;
         for node in &trio.nodes {
             for consistency in [Consistency::Leader, Consistency::Linearizable] {
@@ -302,7 +309,17 @@ async fn a_follower_that_asks_its_leader_answers_with_everything_acknowledged() 
                 assert_eq!(found, Some(vector(number)), "node {}", node.id);
             }
         }
+        // What a search may begin with now is what it gets, and not what there was before.
+        let now = presumed(&trio.nodes[0], Duration::ZERO).unwrap();
+        let answer = readable(&trio.nodes[0], Consistency::Leader).await;
+        assert!(answer.is_same(&now));
+        assert!(!before.is_some_and(|before| answer.is_same(&before)));
     }
+    let an_hour = Duration::from_secs(3_600);
+    assert!(
+        presumed(&trio.nodes[0], an_hour).is_none(),
+        "there was a write"
+    );
 
     // Nobody can tell a follower without a leader how far it must have come.
     let follower = trio.follower_alone().await;
@@ -324,6 +341,9 @@ async fn a_leader_cut_off_from_the_others_tells_nobody_how_far_to_have_come() {
     let lonely = trio.leader_alone().await;
     let address = format!("http://{}", lonely.address);
     let mut client = RaftClient::connect(address).await.unwrap();
+    let (questions, to_send) = mpsc::channel(1);
+    let answers = client.read_index(ReceiverStream::new(to_send));
+    let mut answers = answers.await.unwrap().into_inner();
     let until = Instant::now() + PATIENCE;
     loop {
         let request = ReadIndexRequest {
@@ -332,7 +352,8 @@ async fn a_leader_cut_off_from_the_others_tells_nobody_how_far_to_have_come() {
             groups: vec![SHARD + 1, 1, 99],
             confirmed: false,
         };
-        let answer = client.read_index(request).await.unwrap().into_inner();
+        questions.send(request).await.unwrap();
+        let answer = answers.message().await.unwrap().unwrap();
         assert_eq!(answer.entries[1..], [0, 0]);
         if answer.entries[0] == 0 {
             break;
@@ -341,6 +362,8 @@ async fn a_leader_cut_off_from_the_others_tells_nobody_how_far_to_have_come() {
         sleep(Duration::from_millis(20)).await;
     }
     lonely.stop().await;
+    let ended = answers.message().await;
+    assert!(ended.unwrap().is_none(), "whoever stops ends it");
 }
 
 /// What whichever of the nodes leads answers once a majority has confirmed it.
@@ -360,6 +383,10 @@ async fn confirmed_view(nodes: &[ShardNode]) -> Arc<ShardView> {
 
 /// What one node answers, once there is a leader.
 async fn view_of(node: &ShardNode, consistency: Consistency) -> Arc<ShardView> {
+    readable(node, consistency).await.view
+}
+
+async fn readable(node: &ShardNode, consistency: Consistency) -> Readable {
     let until = Instant::now() + PATIENCE;
     loop {
         let mut states = node
@@ -367,7 +394,7 @@ async fn view_of(node: &ShardNode, consistency: Consistency) -> Arc<ShardView> {
             .readable(&[SHARD], consistency, Duration::ZERO)
             .await;
         match states.remove(0) {
-            Ok(state) => return state.view,
+            Ok(state) => return state,
             Err(refusal) => assert!(Instant::now() < until, "node {}: {refusal:?}", node.id),
         }
         sleep(Duration::from_millis(20)).await;

@@ -18,6 +18,7 @@ mod placement;
 mod proposer;
 mod read;
 mod read_index;
+mod read_line;
 mod read_rounds;
 mod replay;
 mod shard;

@@ -54,6 +54,14 @@ pub struct Readable {
     pub children: Vec<Child>,
 }
 
+impl Readable {
+    /// Whether it is the very state that `other` is: nothing was applied in between.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.view, &other.view)
+            && (self.range, &self.children) == (other.range, &other.children)
+    }
+}
+
 impl ShardGroup {
     /// The rows to answer a read with, if this replica may.
     pub async fn readable_view(

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use futures::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
-use tonic::Request;
 use vectra_wire::v1;
 
 use super::read::{Consistency, Readable};
+use super::read_line::ReadLine;
 use super::read_rounds::ReadRounds;
 use super::{ShardGroup, ShardGroups};
-use crate::network::{group_of, raft_client};
+use crate::network::group_of;
 use crate::{NodeId, NotLeader, ShardId};
 
 /// A leader that has not said by then how far to go is not waited for: another replica may know more.
@@ -32,10 +32,16 @@ const CATCH_UP_PAUSE: Duration = Duration::from_millis(1);
 /// not say.
 type Indexes = Arc<HashMap<ShardId, u64>>;
 
-/// The rounds in which leaders on other nodes are asked, by node and by whether a majority confirms. All
-/// reads that wait for a leader share its next answer.
+/// The leaders on other nodes that are asked, by node and by whether a majority confirms.
 #[derive(Default)]
-pub(super) struct ReadIndexes(Mutex<HashMap<(NodeId, bool), ReadRounds<Indexes>>>);
+pub(super) struct ReadIndexes(Mutex<HashMap<(NodeId, bool), Asked>>);
+
+/// How a leader is asked. All reads that wait for it share its next answer.
+#[derive(Clone, Default)]
+struct Asked {
+    rounds: ReadRounds<Indexes>,
+    line: ReadLine,
+}
 
 /// A replica that does not lead, and which of the shards that are read it is of.
 struct Follower {
@@ -45,9 +51,9 @@ struct Follower {
 }
 
 impl ReadIndexes {
-    fn rounds(&self, leader: NodeId, confirmed: bool) -> ReadRounds<Indexes> {
-        let mut rounds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rounds.entry((leader, confirmed)).or_default().clone()
+    fn asked(&self, leader: NodeId, confirmed: bool) -> Asked {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.entry((leader, confirmed)).or_default().clone()
     }
 }
 
@@ -103,6 +109,29 @@ impl ShardGroups {
         states.map(|state| state.unwrap_or_else(unasked)).collect()
     }
 
+    /// The states of the replicas here as they are now, for whoever wants to begin before [`Self::readable`]
+    /// says whether these are all there is: [`Readable::is_same`] compares. `None` if that takes nobody else
+    /// to say, or if one of them has applied something less than `quiet` ago.
+    pub fn presumed(
+        &self,
+        shards: &[ShardId],
+        consistency: Consistency,
+        quiet: Duration,
+    ) -> Option<Vec<Readable>> {
+        let groups = shards.iter().map(|&shard| self.get(shard));
+        let groups = groups.collect::<Option<Vec<ShardGroup>>>()?;
+        let takes_others = match consistency {
+            Consistency::Leader => groups.iter().any(|group| group.follows().is_some()),
+            Consistency::Linearizable => true,
+            Consistency::Any => false,
+        };
+        let is_quiet = |group: &ShardGroup| group.inner.progress.quiet_for() >= quiet;
+        if !takes_others || !groups.iter().all(is_quiet) {
+            return None;
+        }
+        groups.iter().map(|group| group.state().ok()).collect()
+    }
+
     /// The states of replicas that follow `leader`, once they have what it has.
     async fn readable_after(
         &self,
@@ -113,11 +142,11 @@ impl ShardGroups {
     ) -> Vec<(usize, Result<Readable, NotLeader>)> {
         let confirmed = consistency == Consistency::Linearizable;
         let groups = self.clone();
-        let rounds = self.host.read_indexes.rounds(leader, confirmed);
+        let Asked { rounds, line } = self.host.read_indexes.asked(leader, confirmed);
         let indexes = rounds
             .join(apart, move || {
-                let groups = groups.clone();
-                async move { groups.ask(leader, confirmed).await }
+                let (groups, line) = (groups.clone(), line.clone());
+                async move { groups.ask(leader, confirmed, &line).await }
             })
             .await
             .unwrap_or_default();
@@ -143,7 +172,7 @@ impl ShardGroups {
     }
 
     /// Asks a leader about all shards that it leads and that have a replica here.
-    async fn ask(&self, leader: NodeId, confirmed: bool) -> Indexes {
+    async fn ask(&self, leader: NodeId, confirmed: bool, line: &ReadLine) -> Indexes {
         let all = self.all();
         let led = all
             .iter()
@@ -154,18 +183,11 @@ impl ShardGroups {
             groups: shards.iter().map(|shard| group_of(*shard)).collect(),
             confirmed,
         };
-        let asked = async {
-            let channel = self.host.network.channel(leader).ok()?;
-            let mut request = Request::new(request);
-            request.set_timeout(ANSWER);
-            let answer = raft_client(channel).read_index(request).await.ok()?;
-            Some(answer.into_inner().entries)
+        let answer = line.ask(&self.host.network, leader, request);
+        let entries = match timeout(ANSWER, answer).await {
+            Ok(Some(answer)) => answer.entries,
+            _ => Vec::new(),
         };
-        let entries = timeout(ANSWER, asked)
-            .await
-            .ok()
-            .flatten()
-            .unwrap_or_default();
         let known = shards
             .into_iter()
             .zip(entries)

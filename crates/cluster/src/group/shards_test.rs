@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::{BasicNode, CommittedLeaderId, Entry, EntryPayload, LogId, Membership, Vote};
+use tokio::sync::watch;
 use tonic::Request;
 use vectra_store::{Shard, StoreOptions, WriteBatch};
 
@@ -234,7 +235,8 @@ async fn a_copy_that_comes_back_votes_for_nobody_who_lacks_what_it_has_forgotten
     map.shards.get_mut(&SHARD).unwrap().founded = true;
     groups.reconcile(&map).await.unwrap();
 
-    let service = RaftService::new(Some(groups.clone()), None);
+    let (_runs, is_stopping) = watch::channel(false);
+    let service = RaftService::new(Some(groups.clone()), None, is_stopping);
     let last_log = |term, index| {
         let node = NODE + 1;
         Some(v1::LogId { term, node, index })

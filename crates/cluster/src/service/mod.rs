@@ -4,8 +4,11 @@ mod receive_snapshot;
 
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use openraft::Raft;
 use openraft::error::{Fatal, RaftError};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 use vectra_wire::v1;
 use vectra_wire::v1::append_entries_response::Outcome as AppendOutcome;
@@ -28,13 +31,22 @@ const VOTE_PATIENCE: Duration = Duration::from_millis(700);
 pub struct RaftService {
     shards: Option<ShardGroups>,
     placement: Option<PlacementGroup>,
+    is_stopping: watch::Receiver<bool>,
 }
 
 impl RaftService {
     /// Serves the groups given, of one node; a shard node has no placement, a coordinator may
-    /// have no shards.
-    pub fn new(shards: Option<ShardGroups>, placement: Option<PlacementGroup>) -> Self {
-        Self { shards, placement }
+    /// have no shards. Streams that others keep open end once it is told that the node stops.
+    pub fn new(
+        shards: Option<ShardGroups>,
+        placement: Option<PlacementGroup>,
+        is_stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            shards,
+            placement,
+            is_stopping,
+        }
     }
 
     /// The service to add to the node's gRPC server.
@@ -70,6 +82,20 @@ impl RaftService {
             Some(group) => Ok(group),
             None => shards.wait_for(shard, patience).await.ok_or_else(away),
         }
+    }
+
+    async fn read_index_of(
+        &self,
+        request: v1::ReadIndexRequest,
+    ) -> Result<v1::ReadIndexResponse, Status> {
+        self.check_target(request.target)?;
+        let away = || Status::unavailable("this node has no replicas");
+        let shards = self.shards.as_ref().ok_or_else(away)?;
+        // A group that is none of a shard's is led by nobody here.
+        let shard_of = |group: &u64| group.checked_sub(PLACEMENT_GROUP).unwrap_or(u64::MAX);
+        let asked: Vec<ShardId> = request.groups.iter().map(shard_of).collect();
+        let entries = shards.read_index(&asked, request.confirmed).await;
+        Ok(v1::ReadIndexResponse { entries })
     }
 }
 
@@ -219,19 +245,24 @@ impl RaftRpc for RaftService {
         }))
     }
 
+    type ReadIndexStream = BoxStream<'static, Result<v1::ReadIndexResponse, Status>>;
+
     async fn read_index(
         &self,
-        request: Request<v1::ReadIndexRequest>,
-    ) -> Result<Response<v1::ReadIndexResponse>, Status> {
-        let request = request.into_inner();
-        self.check_target(request.target)?;
-        let away = || Status::unavailable("this node has no replicas");
-        let shards = self.shards.as_ref().ok_or_else(away)?;
-        // A group that is none of a shard's is led by nobody here.
-        let shard_of = |group: &u64| group.checked_sub(PLACEMENT_GROUP).unwrap_or(u64::MAX);
-        let asked: Vec<ShardId> = request.groups.iter().map(shard_of).collect();
-        let entries = shards.read_index(&asked, request.confirmed).await;
-        Ok(Response::new(v1::ReadIndexResponse { entries }))
+        request: Request<Streaming<v1::ReadIndexRequest>>,
+    ) -> Result<Response<Self::ReadIndexStream>, Status> {
+        let service = self.clone();
+        let mut is_stopping = self.is_stopping.clone();
+        let stops = async move {
+            // Nobody is left to say so: then it has.
+            let _ = is_stopping.wait_for(|is_stopping| *is_stopping).await;
+        };
+        let questions = request.into_inner().take_until(Box::pin(stops));
+        let answers = questions.then(move |question| {
+            let service = service.clone();
+            async move { service.read_index_of(question?).await }
+        });
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn admit(

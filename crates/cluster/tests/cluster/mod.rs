@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 use vectra_cluster::{
@@ -44,7 +44,7 @@ pub struct ShardNode {
     pub address: SocketAddr,
     pub groups: ShardGroups,
     pub engine: LogEngine,
-    stop: oneshot::Sender<()>,
+    stop: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
 
@@ -62,8 +62,9 @@ impl ShardNode {
         let groups = ShardGroups::open(id, &engine, &shards, &network, timing(), store)
             .await
             .unwrap();
-        let service = RaftService::new(Some(groups.clone()), None);
-        let (address, stop, server) = serve(service, address).await;
+        let (stop, stops) = watch::channel(false);
+        let service = RaftService::new(Some(groups.clone()), None, stops.clone());
+        let (address, server) = serve(service, address, stops).await;
         Self {
             id,
             address,
@@ -81,7 +82,7 @@ impl ShardNode {
     /// Stops in order, and returns once everything is closed.
     pub async fn stop(self) {
         self.groups.shutdown().await;
-        let _ = self.stop.send(());
+        self.stop.send_replace(true);
         self.server.await.unwrap();
         drop(self.groups);
         closed(self.engine).await;
@@ -91,24 +92,24 @@ impl ShardNode {
 pub async fn serve(
     service: RaftService,
     address: Option<SocketAddr>,
-) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+    mut stops: watch::Receiver<bool>,
+) -> (SocketAddr, JoinHandle<()>) {
     let wanted = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
     let listener = TcpListener::bind(wanted).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel();
     let server = tokio::spawn(async move {
         grpc_server()
             .add_service(service.into_server())
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
-                async {
-                    let _ = stopped.await;
+                async move {
+                    let _ = stops.wait_for(|stops| *stops).await;
                 },
             )
             .await
             .unwrap();
     });
-    (address, stop, server)
+    (address, server)
 }
 
 /// Waits until the log's directory may be opened again.
@@ -259,7 +260,7 @@ pub struct PlacementNode {
     pub address: SocketAddr,
     pub group: PlacementGroup,
     pub engine: LogEngine,
-    stop: oneshot::Sender<()>,
+    stop: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
 
@@ -271,8 +272,9 @@ impl PlacementNode {
         let group = PlacementGroup::open(id, &engine, &placement, &network, timing())
             .await
             .unwrap();
-        let service = RaftService::new(None, Some(group.clone()));
-        let (address, stop, server) = serve(service, address).await;
+        let (stop, stops) = watch::channel(false);
+        let service = RaftService::new(None, Some(group.clone()), stops.clone());
+        let (address, server) = serve(service, address, stops).await;
         Self {
             id,
             address,
@@ -285,7 +287,7 @@ impl PlacementNode {
 
     pub async fn stop(self) {
         self.group.shutdown().await;
-        let _ = self.stop.send(());
+        self.stop.send_replace(true);
         self.server.await.unwrap();
         drop(self.group);
         closed(self.engine).await;

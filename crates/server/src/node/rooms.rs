@@ -242,7 +242,7 @@ impl Node {
             stopping.send_replace(true);
         };
         let shard_node = self.leaf.map(|leaf| {
-            ShardNodeServer::new(ShardNodeService::new(leaf, is_stopping))
+            ShardNodeServer::new(ShardNodeService::new(leaf, is_stopping.clone()))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
         });
         let (node, incarnation) = (self.data.node(), self.data.incarnation());
@@ -260,7 +260,7 @@ impl Node {
             ))
         });
         grpc_server()
-            .add_service(RaftService::new(groups, placement).into_server())
+            .add_service(RaftService::new(groups, placement, is_stopping).into_server())
             .add_optional_service(shard_node)
             .add_optional_service(coordinator)
             .serve_with_incoming_shutdown(connections, stops)
