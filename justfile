@@ -114,7 +114,7 @@ simulate-twice seeds='2' seed='1':
 simulate-one seed:
     cd tests/sim && cargo run --quiet --locked -- --seed {{ seed }} --show
 
-# three bugs put into a copy of the code, each of which the simulation must find
+# bugs put into a copy of the code, each of which the simulation must find
 simulate-planted-bugs seeds='60':
     tests/sim/planted.sh {{ seeds }}
 

@@ -14,6 +14,7 @@ declare -A breaks=(
     # A delete that is lost is a resurrection.
     [acknowledge_before_fsync]='no acknowledged write is lost|no resurrection'
     [skip_a_read_index]='no acknowledged write is lost|no resurrection'
+    [answer_what_was_presumed]='no acknowledged write is lost|no resurrection'
     [answer_behind_the_leader]='no acknowledged write is lost|no resurrection'
     [drop_a_tombstone_in_a_move]='no resurrection|replicas are equal|one owner of an id|no acknowledged write is lost'
 )

@@ -30,8 +30,10 @@ pub(super) struct UnderWay {
 const MEAN_OF: u64 = 8;
 
 /// Leaders are asked how far they are no more often than in this part of the time that a search takes: waiting
-/// for that makes none much longer, and the more a node has to do, the more of them share an answer.
+/// for that makes none much longer, and the more a node has to do, the more of them share an answer. Where searches are
+/// scanned for meanwhile, they wait for nothing.
 const SHARED: u64 = 6;
+const SHARED_MEANWHILE: u64 = 3;
 const MOST_APART: Duration = Duration::from_millis(20);
 
 impl Searches {
@@ -47,10 +49,11 @@ impl Searches {
         self.0.under_way.load(Ordering::Relaxed)
     }
 
-    /// For how long searches wait to share what leaders say.
-    pub(super) fn apart(&self) -> Duration {
+    /// For how long searches wait to share what leaders say; are they scanned for meanwhile?
+    pub(super) fn apart(&self, meanwhile: bool) -> Duration {
         let took = self.0.took.load(Ordering::Relaxed);
-        Duration::from_micros(took / SHARED).min(MOST_APART)
+        let shared = if meanwhile { SHARED_MEANWHILE } else { SHARED };
+        Duration::from_micros(took / shared).min(MOST_APART)
     }
 }
 

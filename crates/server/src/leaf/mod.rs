@@ -8,19 +8,21 @@ mod gauges;
 mod scan_pool;
 #[cfg(test)]
 mod scan_pool_test;
+mod search;
 mod search_job;
 pub(crate) mod search_stream;
 mod service;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use vectra_cluster::placement::Child;
 use vectra_cluster::{
-    CatchUp, Consistency, Fault, GroupStatus, Readable, ReplicaDigest, ShardGroup, ShardGroups,
-    ShardId, WriteError,
+    CatchUp, Consistency, Fault, GroupStatus, ReplicaDigest, ShardGroup, ShardGroups, ShardId,
+    WriteError,
 };
-use vectra_kernel::{Query, VectorError};
+use vectra_kernel::VectorError;
 use vectra_wire::v1;
 use vectra_wire::v1::fetch_response::Outcome as FetchOutcome;
 use vectra_wire::v1::write_response::Outcome as WriteOutcome;
@@ -29,10 +31,9 @@ pub use budget::Budget;
 pub use scan_pool::Scanning;
 pub use service::ShardNodeService;
 
-use crate::root::{Hit, Precision};
+use crate::root::Hit;
 use gauges::Searches;
 use scan_pool::ScanPool;
-use search_job::SearchJob;
 
 /// The shards hosted by this node, searched and written.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Leaf {
     pool: Arc<ScanPool>,
     budget: Arc<Budget>,
     searches: Searches,
+    /// Replicas that have applied nothing for so long are presumed to have what their leaders have.
+    quiet: Duration,
 }
 
 /// What a leaf found in the shards it was asked for.
@@ -120,65 +123,13 @@ impl Leaf {
             pool,
             budget,
             searches: Searches::default(),
+            quiet: search::quiet(scanning),
         })
     }
 
     /// The raft groups of this node's replicas.
     pub fn groups(&self) -> &ShardGroups {
         &self.groups
-    }
-
-    /// The `k` best rows over `shards`, each read as of one moment.
-    pub async fn search(
-        &self,
-        shards: &[Asked],
-        vector: Vec<f32>,
-        k: usize,
-        precision: Precision,
-        consistency: Consistency,
-    ) -> Result<LeafAnswer, LeafError> {
-        let _under_way = self.searches.begin();
-        let query = Query::new(vector)?;
-        let mut answer = LeafAnswer {
-            certified: precision == Precision::Exact,
-            ..LeafAnswer::default()
-        };
-        let mut views = Vec::with_capacity(shards.len());
-        let asked_for: Vec<ShardId> = shards.iter().map(|asked| asked.shard).collect();
-        let states = self
-            .groups
-            .readable(&asked_for, consistency, self.searches.apart())
-            .await;
-        for (&asked, state) in shards.iter().zip(states) {
-            let shard = asked.shard;
-            let state = state.map_err(|refusal| not_leader(shard, refusal));
-            let told = state.and_then(|state| {
-                let unknown = unknown_children(asked, &state)?;
-                Ok((state.view, unknown))
-            });
-            let (view, unknown) = match told {
-                Ok(told) => told,
-                Err(refusal) => {
-                    answer.not_leaders.push(refusal);
-                    continue;
-                }
-            };
-            if view.dimension() != query.dimension() {
-                return Err(LeafError::Dimension {
-                    shard,
-                    expected: view.dimension(),
-                    got: query.dimension(),
-                });
-            }
-            views.push(view);
-            answer.children.extend(unknown);
-        }
-        let found = self
-            .pool
-            .search(SearchJob::new(query, k, precision, views))
-            .await?;
-        answer.hits = found;
-        Ok(answer)
     }
 
     /// Proposes an encoded `WriteBatch` to the group of `shard`.
@@ -325,25 +276,6 @@ fn members(group: &ShardGroup, status: &GroupStatus) -> v1::Members {
         members.catch_ups = group.catch_ups().into_iter().map(catch_up).collect();
     }
     members
-}
-
-/// The shards that have split off and that the one who asks does not know of, if any. An answer that it would
-/// take for less than it is, or for more, is refused.
-fn unknown_children(asked: Asked, state: &Readable) -> Result<Option<v1::Children>, v1::NotLeader> {
-    let refused = |reason: &str| v1::NotLeader {
-        shard: asked.shard,
-        leader: None,
-        reason: reason.to_owned(),
-    };
-    let known = asked.splits.map_or(0, |splits| splits as usize);
-    match state.children.get(known..) {
-        None => Err(refused("this replica has yet to see the shard split")),
-        Some([]) => Ok(None),
-        Some(_) if asked.splits.is_none() => Err(refused(
-            "the coordinator is of a version that knows no splits",
-        )),
-        Some(unknown) => Ok(Some(children_of(asked.shard, unknown))),
-    }
 }
 
 fn children_of(shard: ShardId, children: &[Child]) -> v1::Children {
