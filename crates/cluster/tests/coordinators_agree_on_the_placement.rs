@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cluster::{PATIENCE, PlacementNode, wait_until};
-use vectra_cluster::{ClusterError, PlacementCommand, PlacementOutcome};
+use vectra_cluster::{ClusterError, PlacementCommand, PlacementGroup, PlacementOutcome};
 
 fn announce(node: u64) -> PlacementCommand {
     PlacementCommand::AnnounceNode {
@@ -163,4 +163,73 @@ async fn a_coordinator_that_joins_later_gets_the_map_and_a_vote() {
     second.group.propose(announce(6), PATIENCE).await.unwrap();
     second.stop().await;
     first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_whose_admission_was_lost_with_a_leader_is_no_member() {
+    const NEWCOMER: u64 = 4;
+    let directories: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
+    let home = |node: u64| directories[node as usize - 1].path();
+    let mut nodes = Vec::new();
+    for node in 1..NEWCOMER {
+        nodes.push(PlacementNode::start(node, home(node), None).await);
+    }
+    let voters: BTreeMap<u64, String> = nodes
+        .iter()
+        .map(|node| (node.id, node.address.to_string()))
+        .collect();
+    let founded = nodes
+        .iter()
+        .map(|node| node.group.found(voters.clone(), "blue"));
+    for result in futures::future::join_all(founded).await {
+        result.unwrap();
+    }
+    for node in &nodes {
+        until_member(&node.group).await;
+    }
+
+    // Alone, the leader begins to admit another one, and nobody else hears of it.
+    let leader = nodes[0].group.leader().unwrap();
+    let leader = nodes.remove(nodes.iter().position(|node| node.id == leader).unwrap());
+    let mut others = Vec::new();
+    for node in nodes {
+        others.push((node.id, node.address));
+        node.stop().await;
+    }
+    let newcomer = PlacementNode::start(NEWCOMER, home(NEWCOMER), None).await;
+    let address = newcomer.address.to_string();
+    let admission = leader.group.admit(NEWCOMER, address.clone());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(2), admission)
+            .await
+            .is_err()
+    );
+    assert!(newcomer.group.is_initialized().await, "it has heard of it");
+    assert!(!newcomer.group.is_member().await);
+    leader.stop().await;
+
+    let mut nodes = Vec::new();
+    for (node, address) in others {
+        nodes.push(PlacementNode::start(node, home(node), Some(address)).await);
+    }
+    let known = newcomer.address;
+    newcomer.stop().await;
+    let newcomer = PlacementNode::start(NEWCOMER, home(NEWCOMER), Some(known)).await;
+    assert!(newcomer.group.is_initialized().await);
+    assert!(!newcomer.group.is_member().await, "after a restart");
+    nodes[0].group.admit(NEWCOMER, address).await.unwrap();
+    until_member(&newcomer.group).await;
+    newcomer.stop().await;
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+async fn until_member(group: &PlacementGroup) {
+    let is_member = async {
+        while !group.is_member().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_member).await.unwrap();
 }

@@ -88,6 +88,10 @@ impl<C: GroupConfig> Candidacy<C> {
                 granting.count() > voters.len() / 2
             })
         };
+        // Until all have announced themselves to the map, only the members' list says where they are.
+        for (node, member) in members.nodes() {
+            self.network.suggest_address(*node, &member.addr);
+        }
         let others = members.voter_ids().filter(|voter| *voter != self.node);
         let mut answers: FuturesUnordered<_> = others.map(|voter| self.ask(voter)).collect();
         let asking = async {

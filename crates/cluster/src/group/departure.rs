@@ -2,7 +2,9 @@
 //!
 //! What a copy has acknowledged as a member must not be lost. So it goes only if the map names a
 //! position in the shard's log where it is no member, and the last membership that it knows itself
-//! is older: then everything it acknowledged was before, and is with those that stayed.
+//! is older: then everything it acknowledged was before, and is with those that stayed. Or if the one that it knows
+//! gives it no vote and was not agreed on, as far as it knows: a leader with an old map wanted it back and lost its
+//! office, and nobody else may ever have heard of that. Nothing that a member without a vote acknowledges counts.
 //!
 //! A copy that the map neither places here nor names as having left was opened by an older map, which a
 //! coordinator that had just started still had: after it had gone already, so there is nothing in it. Or it
@@ -54,9 +56,7 @@ impl ShardGroups {
             let is_there = self.get(*id).is_some() || self.directory_of(*id).exists();
             let dropped = match shard.left.get(&own) {
                 Some(left) if is_there => {
-                    let may_go = |status: &GroupStatus| {
-                        status.members_as_of < Some(*left) || !is_member(status, own)
-                    };
+                    let may_go = |status: &GroupStatus| has_left(status, own, *left);
                     self.drop_replica(*id, Some(*left), may_go).await
                 }
                 None if is_there
@@ -143,8 +143,11 @@ impl ShardGroups {
     }
 }
 
-fn is_member(status: &GroupStatus, node: NodeId) -> bool {
-    status.voters.contains(&node) || status.learners.contains(&node)
+/// Whether nothing that `node` has acknowledged as a member came after it had `left`.
+fn has_left(status: &GroupStatus, node: NodeId, left: Position) -> bool {
+    let is_agreed_on = status.members_as_of.map(|position| position.index) <= status.applied;
+    let counts = status.voters.contains(&node) || (status.learners.contains(&node) && is_agreed_on);
+    status.members_as_of < Some(left) || !counts
 }
 
 /// Whether a copy has acknowledged nothing, and knows of no member.
@@ -163,4 +166,44 @@ fn remove_directory(path: &Path) -> std::io::Result<()> {
         std::fs::remove_dir_all(&dropped)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const NODE: NodeId = 4;
+
+    fn at(term: u64, index: u64) -> Position {
+        Position {
+            term,
+            node: 1,
+            index,
+        }
+    }
+
+    #[test]
+    fn a_copy_goes_unless_it_may_have_acknowledged_something_since_it_left() {
+        let others = BTreeSet::from([1, 2, 3]);
+        let back = BTreeSet::from([1, 2, NODE]);
+        let status = |voters: &BTreeSet<NodeId>, learner, as_of: Position, applied| GroupStatus {
+            voters: voters.clone(),
+            learners: BTreeSet::from_iter(learner),
+            members_as_of: Some(as_of),
+            applied: Some(applied),
+            ..GroupStatus::default()
+        };
+        let has_left = |status: &GroupStatus| has_left(status, NODE, at(4, 40));
+        assert!(has_left(&status(&back, None, at(2, 30), 30)), "before that");
+        assert!(has_left(&status(&others, None, at(4, 40), 40)));
+        assert!(!has_left(&status(&back, None, at(4, 45), 44)), "its vote");
+        let learner = Some(NODE);
+        assert!(!has_left(&status(&others, learner, at(4, 45), 45)));
+        assert!(
+            has_left(&status(&others, learner, at(4, 45), 44)),
+            "nobody has agreed on it"
+        );
+    }
 }

@@ -116,10 +116,22 @@ impl PlacementGroup {
         self.node
     }
 
-    /// Whether this member belongs to a cluster already.
+    /// Whether this member has heard of a cluster already.
     pub async fn is_initialized(&self) -> bool {
         // A group that has stopped was not initialised a moment ago either, or says so elsewhere.
         self.raft.is_initialized().await.unwrap_or(false)
+    }
+
+    /// Whether this member has a vote, for good: one that is on its way to it may be forgotten along with the
+    /// leader that began to admit it.
+    pub async fn is_member(&self) -> bool {
+        let (node, applied) = (self.node, self.machine.last_applied());
+        let is_member = self.raft.with_raft_state(move |state| {
+            let members = state.membership_state.effective();
+            let has_vote = members.voter_ids().any(|voter| voter == node);
+            has_vote && *members.log_id() <= applied
+        });
+        is_member.await.unwrap_or(false)
     }
 
     /// Founds a cluster with these voters, given with their gRPC addresses (`name:port`); this

@@ -26,6 +26,10 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// How long a cluster may take to admit a coordinator: it catches up on the placement's log first.
 const ADMISSION: Duration = Duration::from_secs(30);
 
+/// How long a coordinator that was admitted may take to hear of it, and how often it looks.
+const NEWS: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(50);
+
 /// A coordinator in search of its cluster.
 pub(super) struct Founding<'a> {
     pub(super) own: NodeId,
@@ -39,14 +43,20 @@ pub(super) struct Founding<'a> {
 impl Founding<'_> {
     /// Returns once this coordinator is a member of a cluster's placement group, or is sure to
     /// become one as soon as its peers have founded it.
+    ///
+    /// One that went down while it was being admitted knows a cluster that may have forgotten it: it asks again.
     pub(super) async fn settle(&self, peers: &[String], join: &[String]) -> anyhow::Result<()> {
-        if self.placement.is_initialized().await {
+        if self.placement.is_member().await {
             return Ok(());
         }
         if !join.is_empty() {
             return self.join_by_url(join).await;
         }
         if peers.is_empty() {
+            if self.placement.is_initialized().await {
+                // Whoever started it does not say whom else to ask.
+                return Ok(());
+            }
             return self
                 .found(BTreeMap::from([(self.own, self.grpc.to_owned())]))
                 .await;
@@ -57,7 +67,7 @@ impl Founding<'_> {
     async fn settle_with(&self, peers: &[String]) -> anyhow::Result<()> {
         for round in 0_u64.. {
             // The peers may have founded the cluster, this node among them, in the meantime.
-            if self.placement.is_initialized().await {
+            if self.placement.is_member().await {
                 return Ok(());
             }
             let answers = join_all(peers.iter().map(|peer| self.identify(peer))).await;
@@ -83,7 +93,8 @@ impl Founding<'_> {
             }
             for peer in &founded {
                 match self.ask_to_join(peer).await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) if self.has_become_member().await => return Ok(()),
+                    Ok(()) => {}
                     Err(error) => tracing::warn!(%peer, %error, "not admitted yet; trying again"),
                 }
             }
@@ -126,7 +137,8 @@ impl Founding<'_> {
                     self.ask_to_join(&grpc).await
                 };
                 match joined.await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) if self.has_become_member().await => return Ok(()),
+                    Ok(()) => {}
                     Err(error) => {
                         tracing::warn!(
                             url,
@@ -138,6 +150,17 @@ impl Founding<'_> {
             }
             sleep(ROUND).await;
         }
+    }
+
+    /// Whether this node hears that it was admitted: one that says so may have lost its office before others
+    /// had agreed.
+    async fn has_become_member(&self) -> bool {
+        let hears = async {
+            while !self.placement.is_member().await {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(NEWS, hears).await.is_ok()
     }
 
     async fn identify(&self, peer: &str) -> anyhow::Result<v1::IdentifyResponse> {
