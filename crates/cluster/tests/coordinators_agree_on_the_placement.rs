@@ -231,5 +231,6 @@ async fn until_member(group: &PlacementGroup) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, is_member).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, is_member).await;
+    assert!(ended.is_ok(), "it does not become a member");
 }
