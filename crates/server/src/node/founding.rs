@@ -46,7 +46,12 @@ impl Founding<'_> {
     ///
     /// One that went down while it was being admitted knows a cluster that may have forgotten it: it asks again.
     pub(super) async fn settle(&self, peers: &[String], join: &[String]) -> anyhow::Result<()> {
-        if self.placement.is_member().await {
+        // One that was taken out is not to ask: who watches the map tells.
+        let is_removed = {
+            let map = self.placement.map();
+            map.borrow().removed_coordinators.contains(&self.own)
+        };
+        if is_removed || self.placement.is_member().await {
             return Ok(());
         }
         if !join.is_empty() {
