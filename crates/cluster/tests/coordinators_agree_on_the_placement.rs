@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cluster::{PATIENCE, PlacementNode, wait_until};
+use tempfile::TempDir;
 use vectra_cluster::{ClusterError, PlacementCommand, PlacementGroup, PlacementOutcome};
 
 fn announce(node: u64) -> PlacementCommand {
@@ -23,6 +24,25 @@ fn create(name: &str) -> PlacementCommand {
         shards: 4,
         replicas: 3,
     }
+}
+
+/// A node in each of the directories, from 1 on, and their cluster.
+async fn found_cluster(directories: &[TempDir]) -> Vec<PlacementNode> {
+    let mut nodes = Vec::new();
+    for (id, directory) in (1..).zip(directories) {
+        nodes.push(PlacementNode::start(id, directory.path(), None).await);
+    }
+    let voters: BTreeMap<u64, String> = nodes
+        .iter()
+        .map(|node| (node.id, node.address.to_string()))
+        .collect();
+    let founded = nodes
+        .iter()
+        .map(|node| node.group.found(voters.clone(), "blue"));
+    for result in futures::future::join_all(founded).await {
+        assert!(result.is_ok(), "{result:?}");
+    }
+    nodes
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,20 +82,7 @@ async fn a_cluster_of_one_remembers_its_placement() {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_coordinator_takes_a_command_and_all_hold_the_same_map() {
     let directories: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
-    let mut nodes = Vec::new();
-    for (id, directory) in (1..).zip(&directories) {
-        nodes.push(PlacementNode::start(id, directory.path(), None).await);
-    }
-    let voters: BTreeMap<u64, String> = nodes
-        .iter()
-        .map(|node| (node.id, node.address.to_string()))
-        .collect();
-    let founded = nodes
-        .iter()
-        .map(|node| node.group.found(voters.clone(), "blue"));
-    for result in futures::future::join_all(founded).await {
-        result.unwrap();
-    }
+    let mut nodes = found_cluster(&directories).await;
 
     for (node, number) in nodes.iter().zip(10..) {
         let outcome = node
@@ -170,20 +177,7 @@ async fn a_coordinator_whose_admission_was_lost_with_a_leader_is_no_member() {
     const NEWCOMER: u64 = 4;
     let directories: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
     let home = |node: u64| directories[node as usize - 1].path();
-    let mut nodes = Vec::new();
-    for node in 1..NEWCOMER {
-        nodes.push(PlacementNode::start(node, home(node), None).await);
-    }
-    let voters: BTreeMap<u64, String> = nodes
-        .iter()
-        .map(|node| (node.id, node.address.to_string()))
-        .collect();
-    let founded = nodes
-        .iter()
-        .map(|node| node.group.found(voters.clone(), "blue"));
-    for result in futures::future::join_all(founded).await {
-        result.unwrap();
-    }
+    let mut nodes = found_cluster(&directories[..3]).await;
     for node in &nodes {
         until_member(&node.group).await;
     }

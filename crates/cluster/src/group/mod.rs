@@ -1,5 +1,6 @@
 //! The raft groups that this node is a member of.
 
+mod admission;
 mod beat;
 mod candidacy;
 mod departure;
