@@ -35,7 +35,7 @@ if [ ! -d "$data" ]; then
     echo "$data is no directory; give one with --data, benches/README.md tells what it holds" >&2
     exit 2
 fi
-mkdir -p "$out"
+mkdir -p "$out" "$results"
 failed=()
 
 say() { printf '\n==> %s\n' "$*" >&2; }
