@@ -106,7 +106,7 @@ linearizability rounds='50' seed='':
 simulate seeds='24' seed='1':
     cd tests/sim && cargo run --quiet --locked -- --seed {{ seed }} --seeds {{ seeds }}
 
-# thousands of seeds, for hours: an optimised build, half as long for each and the same to the last message
+# thousands of seeds, for an hour: an optimised build, faster and the same to the last message
 simulate-thousands seeds='2000' seed='1000':
     cd tests/sim && cargo run --release --quiet --locked -- --seed {{ seed }} --seeds {{ seeds }}
 
