@@ -43,11 +43,9 @@ impl<T: Clone + Send + 'static> ReadRounds<T> {
             let rounds = self.clone();
             // In a task of its own: the others must not lose it when the first one hangs up.
             tokio::spawn(async move {
-                loop {
+                while rounds.is_awaited() {
                     rounds.next_in(apart).await;
-                    let Some(aboard) = rounds.board() else {
-                        return;
-                    };
+                    let aboard = rounds.board();
                     let outcome = round().await;
                     for sender in aboard {
                         let _ = sender.send(outcome.clone());
@@ -70,16 +68,20 @@ impl<T: Clone + Send + 'static> ReadRounds<T> {
         }
     }
 
-    /// Those who wait, for the round that begins now; `None` if there is nobody, so none does.
-    fn board(&self) -> Option<Vec<oneshot::Sender<T>>> {
+    /// Whether somebody waits for another round; if not, none is under way any more. Asked before the pause, not after:
+    /// a pause that nobody waits for would hold up one who comes later, be the last round long ago by then.
+    fn is_awaited(&self) -> bool {
         let mut state = self.state();
         state.next.retain(|sender| !sender.is_closed());
-        if state.next.is_empty() {
-            state.is_running = false;
-            return None;
-        }
+        state.is_running = !state.next.is_empty();
+        state.is_running
+    }
+
+    /// Those who wait, for the round that begins now.
+    fn board(&self) -> Vec<oneshot::Sender<T>> {
+        let mut state = self.state();
         state.began = Some(Instant::now());
-        Some(std::mem::take(&mut state.next))
+        std::mem::take(&mut state.next)
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {

@@ -1,5 +1,6 @@
 //! What `GET /metrics` tells of this node's shards.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,22 +17,19 @@ pub(super) struct Searches(Arc<Figures>);
 #[derive(Default)]
 struct Figures {
     under_way: AtomicU64,
-    /// A mean of how long the last ones took, in microseconds.
+    /// A mean of how long was scanned for the last ones, in microseconds.
     took: AtomicU64,
 }
 
 /// One of them, until this is dropped.
-pub(super) struct UnderWay {
-    figures: Arc<Figures>,
-    began: Instant,
-}
+pub(super) struct UnderWay(Arc<Figures>);
 
 /// Of so many searches that ended, the mean is taken; earlier ones count less and less.
 const MEAN_OF: u64 = 8;
 
-/// Leaders are asked how far they are no more often than in this part of the time that a search takes: waiting
+/// Leaders are asked how far they are no more often than in this part of the time that the scan for a search takes: waiting
 /// for that makes none much longer, and the more a node has to do, the more of them share an answer. Where searches are
-/// scanned for meanwhile, they wait for nothing.
+/// scanned for meanwhile, they wait for nothing. What they wait for leaders is not part of that time: it would grow by itself.
 const SHARED: u64 = 6;
 const SHARED_MEANWHILE: u64 = 3;
 const MOST_APART: Duration = Duration::from_millis(20);
@@ -39,14 +37,23 @@ const MOST_APART: Duration = Duration::from_millis(20);
 impl Searches {
     pub(super) fn begin(&self) -> UnderWay {
         self.0.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay {
-            figures: Arc::clone(&self.0),
-            began: Instant::now(),
-        }
+        UnderWay(Arc::clone(&self.0))
     }
 
     fn count(&self) -> u64 {
         self.0.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the scan for one, which counts once it has ended.
+    pub(super) async fn scanned<T>(&self, scan: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let found = scan.await;
+        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mean = self.0.took.load(Ordering::Relaxed);
+        // Of two that end at the same moment one may go uncounted.
+        let mean = mean - mean / MEAN_OF + took / MEAN_OF;
+        self.0.took.store(mean, Ordering::Relaxed);
+        found
     }
 
     /// For how long searches wait to share what leaders say; are they scanned for meanwhile?
@@ -59,12 +66,7 @@ impl Searches {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let took = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let mean = self.figures.took.load(Ordering::Relaxed);
-        // Of two that end at the same moment one may go uncounted.
-        let mean = mean - mean / MEAN_OF + took / MEAN_OF;
-        self.figures.took.store(mean, Ordering::Relaxed);
-        self.figures.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -52,7 +52,10 @@ impl Leaf {
     ) -> Result<LeafAnswer, LeafError> {
         let _under_way = self.searches.begin();
         let query = Query::new(vector)?;
-        let job = |views| SearchJob::new(query.clone(), k, precision, views);
+        let scan = |views| {
+            let job = SearchJob::new(query.clone(), k, precision, views);
+            self.searches.scanned(self.pool.search(job))
+        };
         let asked_for: Vec<ShardId> = shards.iter().map(|asked| asked.shard).collect();
         let presumed = self.presumed(shards, &asked_for, consistency, query.dimension());
         let apart = self.searches.apart(presumed.is_some());
@@ -60,7 +63,7 @@ impl Leaf {
         let (states, found) = match presumed {
             Some(presumed) => {
                 let views = presumed.iter().map(|state| Arc::clone(&state.view));
-                let found = self.pool.search(job(views.collect()));
+                let found = scan(views.collect());
                 while_asked(states, &presumed, found).await
             }
             None => (states.await, None),
@@ -72,7 +75,7 @@ impl Leaf {
         } = ready(shards, states, query.dimension())?;
         let found = match found {
             Some(found) => found,
-            None => self.pool.search(job(views)).await,
+            None => scan(views).await,
         };
         Ok(LeafAnswer {
             hits: found?,
