@@ -8,10 +8,11 @@ mod page;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tempfile::NamedTempFile;
+use tokio::time::sleep;
 
 pub use cost::CostFigures;
 pub use gather::GatherFigures;
@@ -73,6 +74,15 @@ pub struct Run {
     pub nodes: f64,
 }
 
+impl Run {
+    /// Without what is taken a second whether anything is searched or not.
+    fn beyond(mut self, (front, nodes): (f64, f64)) -> Self {
+        self.front -= front / self.load.qps;
+        self.nodes -= nodes / self.load.qps;
+        self
+    }
+}
+
 /// Measures everything.
 ///
 /// # Errors
@@ -112,14 +122,8 @@ async fn run(
         .kill_on_drop(true);
     let rates = async {
         // `vectra bench` warms up for a second; what is taken is looked at within what it measures.
-        tokio::time::sleep(Duration::from_secs(1) + plan.measured / 10).await;
-        let (start, before) = (std::time::Instant::now(), taken()?);
-        tokio::time::sleep(plan.measured * 8 / 10).await;
-        let (seconds, after) = (start.elapsed().as_secs_f64(), taken()?);
-        anyhow::Ok((
-            (after.0 - before.0) / seconds,
-            (after.1 - before.1) / seconds,
-        ))
+        sleep(Duration::from_secs(1) + plan.measured / 10).await;
+        rates(plan.measured * 8 / 10, taken).await
     };
     let (printed, rates) = tokio::join!(printed(&mut command), rates);
     let (printed, (front, nodes)) = (printed?, rates?);
@@ -130,6 +134,17 @@ async fn run(
         nodes: nodes / load.qps,
         load,
     })
+}
+
+/// What is `taken` of a core while this time passes, of the front and of all shard nodes.
+async fn rates(time: Duration, taken: impl Fn() -> Result<(f64, f64)>) -> Result<(f64, f64)> {
+    let (start, before) = (Instant::now(), taken()?);
+    sleep(time).await;
+    let (seconds, after) = (start.elapsed().as_secs_f64(), taken()?);
+    Ok((
+        (after.0 - before.0) / seconds,
+        (after.1 - before.1) / seconds,
+    ))
 }
 
 /// `vectra import` of these rows under their numbers.

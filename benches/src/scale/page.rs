@@ -1,5 +1,6 @@
 //! The figures as a page.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{CostFigures, GatherFigures, GroupsFigures, Plan, Run, ScaleFigures};
@@ -27,14 +28,16 @@ pub fn page(figures: &ScaleFigures, plan: &Plan, date: &str, revision: &str) -> 
 }
 
 fn cost(text: &mut String, figures: &[CostFigures]) {
+    let mut rows_at_rest = BTreeMap::new();
     text.push_str(
         "## A search in a cluster of three, beside `vectra serve`\n\nThe first SIFT descriptors; one coordinator and \
          three shard nodes with three replicas of everything, and one `vectra serve`. Processor time is user and \
-         system of all processes but the load generator's.\n\n\
+         system of all processes but the load generator's, without what they take at rest.\n\n\
          | rows, connections | | CPU a search | of that the coordinator | of serve's | queries/s, p50, p99 | resident |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for one in figures {
+        rows_at_rest.insert(one.rows, one.at_rest);
         let _ = writeln!(
             text,
             "| {}, {}{} | serve | {:.0} µs | | | {} | {:.0} MB |",
@@ -68,6 +71,15 @@ fn cost(text: &mut String, figures: &[CostFigures]) {
                 node as f64 / 1e6,
             );
         }
+    }
+    text.push('\n');
+    for (rows, (serve, cluster)) in rows_at_rest {
+        let _ = writeln!(
+            text,
+            "At rest, with {rows} rows, `vectra serve` takes {:.1} % of a core, all processes of the cluster {:.1} %.",
+            serve * 100.0,
+            cluster * 100.0,
+        );
     }
     text.push('\n');
 }

@@ -107,3 +107,22 @@ impl Leaf {
         gauge!("vectra_node_searches").set(self.searches.count() as f64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_searches_wait_for_leaders_makes_none_wait_longer() {
+        let searches = Searches::default();
+        for _search in 0..10 {
+            let _under_way = searches.begin();
+            searches.scanned(std::future::ready(())).await;
+            sleep(Duration::from_millis(20)).await;
+        }
+        let apart = searches.apart(true);
+        assert!(apart < Duration::from_millis(2), "{apart:?}");
+    }
+}
