@@ -1,7 +1,7 @@
 //! Reads of several shards, from whichever replicas this node has: those that do not lead ask their leaders
 //! how far they must have come.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -223,6 +223,15 @@ impl ShardGroup {
         leader.filter(|leader| *leader != self.node())
     }
 
+    /// Whether this replica has voted and will no more, by the last members that it was told of: it may never hear that
+    /// they were agreed on, nor anything else, until the placement map takes it away.
+    fn is_left_behind(&self) -> bool {
+        let metrics = self.raft().metrics();
+        let metrics = metrics.borrow();
+        let members = metrics.membership_config.membership();
+        left_behind(self.node(), members.get_joint_config())
+    }
+
     /// The state of this replica once it has applied so many entries.
     async fn readable_at(&self, entries: u64) -> Result<Readable, NotLeader> {
         let until = Instant::now() + CATCH_UP;
@@ -237,14 +246,41 @@ impl ShardGroup {
                     "this replica is behind its leader for longer than a search should wait";
                 return Err(refusal(self.follows(), reason));
             }
+            if self.is_left_behind() {
+                let reason = "this replica is behind, and its group goes on without it";
+                return Err(refusal(self.follows(), reason));
+            }
             sleep(CATCH_UP_PAUSE).await;
         }
     }
+}
+
+/// Whether the last of these sets of voters, by turns, is without a node that was in one before.
+fn left_behind(node: NodeId, voters: &[BTreeSet<NodeId>]) -> bool {
+    let votes = |voters: &BTreeSet<NodeId>| voters.contains(&node);
+    voters.iter().any(votes) && !voters.last().is_some_and(votes)
 }
 
 fn refusal(leader: Option<NodeId>, reason: &str) -> NotLeader {
     NotLeader {
         leader,
         reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voter_that_the_next_voters_are_without_is_left_behind() {
+        let (old, new) = (BTreeSet::from([1, 2, 3]), BTreeSet::from([2, 3, 4]));
+        let between = [old.clone(), new.clone()];
+        assert!(left_behind(1, &between));
+        assert!(!left_behind(2, &between), "it stays");
+        assert!(!left_behind(4, &between), "it has just come");
+        assert!(!left_behind(9, &between), "it learns, and may come");
+        assert!(!left_behind(1, &[old]));
+        assert!(!left_behind(1, &[new]), "it may be on its way back");
     }
 }
