@@ -255,7 +255,8 @@ impl ShardGroup {
     }
 }
 
-/// Whether the last of these sets of voters, by turns, is without a node that was in one before.
+/// Whether a node is in one of these sets of voters, but not in the last: those that a change of members comes from, and then
+/// those that it goes to; a single one where no change is under way.
 fn left_behind(node: NodeId, voters: &[BTreeSet<NodeId>]) -> bool {
     let votes = |voters: &BTreeSet<NodeId>| voters.contains(&node);
     voters.iter().any(votes) && !voters.last().is_some_and(votes)

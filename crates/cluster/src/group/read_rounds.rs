@@ -68,8 +68,9 @@ impl<T: Clone + Send + 'static> ReadRounds<T> {
         }
     }
 
-    /// Whether somebody waits for another round; if not, none is under way any more. Asked before the pause, not after:
-    /// a pause that nobody waits for would hold up one who comes later, be the last round long ago by then.
+    /// Whether somebody waits for another round; if not, none is under way any more. Asked before the pause, not after: the
+    /// clock of the runtime overshoots, so one who comes during a pause that nobody waited for would wait longer than one who
+    /// begins a pause of his own.
     fn is_awaited(&self) -> bool {
         let mut state = self.state();
         state.next.retain(|sender| !sender.is_closed());
