@@ -151,7 +151,8 @@ impl ShardGroup {
         }
     }
 
-    /// Whether this replica has everything that was acknowledged [`STALENESS`] ago.
+    /// Whether this replica has everything that was acknowledged [`STALENESS`] ago. What leaders vouched for
+    /// holds on when this replica is elected itself, which may be alone before it knows more.
     fn is_recent(&self) -> Result<(), Unready> {
         let (is_leader, is_running) = {
             let metrics = self.inner.raft.metrics();
@@ -159,12 +160,12 @@ impl ShardGroup {
             let is_leader = metrics.state == ServerState::Leader;
             (is_leader, metrics.running_state.is_ok())
         };
-        if is_leader {
-            return self.leads(STALENESS);
-        }
         let applied = self.applied_entries();
         if is_running && self.inner.freshness.is_within(STALENESS, applied) {
             return Ok(());
+        }
+        if is_leader {
+            return self.leads(STALENESS);
         }
         Err(self.unready(false, "this replica does not know how old its state is"))
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
-use openraft::{BasicNode, CommittedLeaderId, Entry, EntryPayload, LogId, Membership, Vote};
+use openraft::{
+    BasicNode, CommittedLeaderId, Entry, EntryPayload, LogId, Membership, ServerState, Vote,
+};
 use tokio::sync::watch;
 use tonic::Request;
 use vectra_store::{Shard, StoreOptions, WriteBatch};
@@ -169,6 +171,44 @@ async fn a_leader_that_stopped_before_its_first_entry_comes_to_lead() {
     let entries = vec![entry(1, 1, upsert("a")), entry(1, 2, upsert("b"))];
     let rows = rows_readable_on(directory.path(), Vote::new_committed(2, NODE), entries).await;
     assert_eq!(rows, 2);
+}
+
+/// One that is elected and then alone knows no less than it did as a follower.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_without_followers_answers_any_reader_with_what_was_vouched_for_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = LogEngine::open(&directory.path().join("log")).unwrap();
+    let log = GroupLog::<ShardConfig>::open(&engine, group_of(SHARD));
+    let mut log = log.await.unwrap();
+    let nodes = [NODE, NODE + 1, NODE + 2];
+    let members = Membership::new(
+        vec![BTreeSet::from(nodes)],
+        BTreeMap::from(nodes.map(|node| (node, BasicNode::default()))),
+    );
+    log.blocking_append([
+        entry(0, 0, EntryPayload::Membership(members)),
+        entry(1, 1, upsert("a")),
+    ])
+    .await
+    .unwrap();
+    log.save_vote(&Vote::new_committed(2, NODE)).await.unwrap();
+    let agreed = LogId::new(CommittedLeaderId::new(1, NODE), 1);
+    log.save_committed(Some(agreed)).await.unwrap();
+    log.flush().await.unwrap();
+    drop(log);
+
+    let (_shards, groups) = groups_in(directory.path(), &engine).await;
+    groups.reconcile(&map()).await.unwrap();
+    let group = groups.get(SHARD).unwrap();
+    let mut metrics = group.raft().metrics();
+    let leads = metrics.wait_for(|metrics| metrics.state == ServerState::Leader);
+    drop(leads.await.unwrap());
+    assert!(group.readable_view(Consistency::Any).await.is_err());
+    group.vouched(group.inner.freshness.clock(), agreed.index);
+    let view = group.readable_view(Consistency::Any).await.unwrap();
+    assert_eq!(view.live_rows(), 1);
+    assert!(group.readable_view(Consistency::Leader).await.is_err());
+    groups.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
