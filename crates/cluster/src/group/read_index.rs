@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{join, join_all};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use vectra_wire::v1;
 
 use super::read::{Consistency, Readable};
@@ -26,7 +26,8 @@ const READY: Duration = Duration::from_millis(150);
 /// How long a replica that does not lead waits until it has what its leader has. It is some milliseconds
 /// behind as a rule; one that is catching up must not hold up a search.
 const CATCH_UP: Duration = Duration::from_millis(100);
-const CATCH_UP_PAUSE: Duration = Duration::from_millis(1);
+/// When it looks again for what nobody tells it: a split that has ended, members that go on without it.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What a leader answered: for each shard how many entries of its log to have applied. Of others, it could
 /// not say.
@@ -236,6 +237,7 @@ impl ShardGroup {
     async fn readable_at(&self, entries: u64) -> Result<Readable, NotLeader> {
         let until = Instant::now() + CATCH_UP;
         loop {
+            let applied_more = self.inner.progress.applied_more.notified();
             if self.applied_entries() >= entries
                 && let Ok(state) = self.state()
             {
@@ -250,7 +252,7 @@ impl ShardGroup {
                 let reason = "this replica is behind, and its group goes on without it";
                 return Err(refusal(self.follows(), reason));
             }
-            sleep(CATCH_UP_PAUSE).await;
+            let _ = timeout(LOOK_AGAIN, applied_more).await;
         }
     }
 }

@@ -44,8 +44,10 @@ pub(crate) struct Progress {
     pub(super) begun: AtomicBool,
     /// Why the last checkpoint could not be written, if so.
     trouble: Mutex<Option<String>>,
-    /// Something was applied, or a checkpoint is done.
+    /// Something was applied, or a checkpoint is done: for the one who keeps the log short.
     pub(crate) changed: Notify,
+    /// Something was applied: for all who wait for it.
+    pub(crate) applied_more: Notify,
 }
 
 #[derive(Default)]
@@ -82,6 +84,7 @@ impl Progress {
             begun: AtomicBool::new(false),
             trouble: Mutex::new(None),
             changed: Notify::new(),
+            applied_more: Notify::new(),
         }
     }
 

@@ -278,6 +278,7 @@ impl RaftStateMachine<ShardConfig> for ShardMachine {
             .await
             .map_err(|error| StorageIOError::write_state_machine(AnyError::error(error)))?;
         self.progress.changed.notify_one();
+        self.progress.applied_more.notify_waiters();
         applied
     }
 
@@ -306,6 +307,7 @@ impl RaftStateMachine<ShardConfig> for ShardMachine {
             StorageIOError::write_snapshot(Some(meta.signature()), AnyError::error(reason))
         })?;
         self.progress.changed.notify_one();
+        self.progress.applied_more.notify_waiters();
         self.children.announce();
         Ok(())
     }

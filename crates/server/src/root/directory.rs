@@ -123,6 +123,19 @@ impl Directory {
         self.heard.lock().likely(replicas, 0)
     }
 
+    /// Who leads a shard, as far as is known.
+    pub(super) fn leader(&self, shard: ShardId) -> Option<NodeId> {
+        let heard = self.heard.lock();
+        heard.leaders.get(&shard).map(|leader| leader.node)
+    }
+
+    /// The same nodes, those first that are likely to answer.
+    pub(super) fn prompt_first(&self, mut nodes: Vec<NodeId>) -> Vec<NodeId> {
+        let heard = self.heard.lock();
+        nodes.sort_by_key(|node| !heard.nodes.get(node).is_some_and(Sighting::is_prompt));
+        nodes
+    }
+
     /// A call of `asked` takes longer than usual.
     pub(super) fn late(&self, asked: NodeId) {
         if let Some(sighting) = self.heard.lock().nodes.get_mut(&asked) {

@@ -1,5 +1,6 @@
 //! The root of every request: knows all shards, asks the leaves, merges what they answer.
 
+mod asking;
 mod backend;
 mod cover;
 mod digests;

@@ -150,6 +150,7 @@ impl Root {
             hedge_after: spread::hedge_after(loads, self.latencies.patience()),
             maps: self.placement.map(),
             order,
+            share_cores: spread::share_cores(loads),
         }
     }
 

@@ -15,6 +15,7 @@ use vectra_cluster::placement::{Child, PlacementMap};
 use vectra_cluster::{Consistency, NodeId, ShardId};
 use vectra_wire::v1;
 
+use super::asking::{Asking, replicas_of};
 use super::cover::Cover;
 use super::latency::Latencies;
 use super::leaves::CallError;
@@ -33,6 +34,8 @@ pub(super) struct Known<'a> {
     pub(super) maps: watch::Receiver<Arc<PlacementMap>>,
     /// In which order nodes are asked where the fewest are to be, whichever they are.
     pub(super) order: Vec<NodeId>,
+    /// Whether all nodes share the cores of one machine.
+    pub(super) share_cores: bool,
 }
 
 /// How shards are to be asked.
@@ -64,6 +67,7 @@ pub(super) struct Gathered<T> {
 /// Shards being asked for.
 struct Scatter<'a, T> {
     known: Known<'a>,
+    asking: Asking,
     terms: Terms,
     now: Instant,
     pending: Vec<Pending>,
@@ -130,8 +134,20 @@ where
 
 impl<'a, T> Scatter<'a, T> {
     fn new(known: Known<'a>, targets: &[Target], terms: Terms) -> Self {
+        let map = Arc::clone(&known.maps.borrow());
+        let asking = match terms.spread {
+            Spread::OverLeaders => Asking::default(),
+            Spread::OverFewestNodes => {
+                let shards = targets
+                    .iter()
+                    .filter_map(|target| map.shards.get(&target.shard));
+                let order = known.directory.prompt_first(known.order.clone());
+                Asking::of_few(order, shards, known.share_cores)
+            }
+        };
         let mut scatter = Self {
             known,
+            asking,
             terms,
             now: Instant::now(),
             pending: Vec::with_capacity(targets.len()),
@@ -140,7 +156,6 @@ impl<'a, T> Scatter<'a, T> {
             missing: Vec::new(),
             trouble: None,
         };
-        let map = scatter.map();
         for &target in targets {
             let replicas = scatter.replicas(&map, target.shard);
             let pending = Pending::new(target, replicas, scatter.now);
@@ -157,18 +172,9 @@ impl<'a, T> Scatter<'a, T> {
     fn replicas(&self, map: &PlacementMap, shard: ShardId) -> Vec<NodeId> {
         let mut replicas = replicas_of(map, shard);
         if self.terms.spread == Spread::OverFewestNodes {
-            // All shards begin with the same node, and go on to the same next one.
-            let order = &self.known.order;
-            let place = |node: &NodeId| order.iter().position(|next| next == node);
-            let settled = map
-                .shards
-                .get(&shard)
-                .map_or(0, |shard| shard.replicas.len());
-            let (settled, coming) = replicas.split_at_mut(settled);
-            // Those that are on their way to having all rows come last.
-            for part in [settled, coming] {
-                part.sort_by_key(|node| place(node).unwrap_or(usize::MAX));
-            }
+            let leader = self.known.directory.leader(shard);
+            self.asking
+                .sort(&mut replicas, map.shards.get(&shard), leader);
         }
         replicas
     }
@@ -366,20 +372,6 @@ fn asked_for<'a>(
 ) -> impl Iterator<Item = &'a mut Pending> {
     let is_asked = |one: &&mut Pending| targets.iter().any(|target| target.shard == one.shard());
     pending.iter_mut().filter(is_asked)
-}
-
-/// The nodes that may answer for a shard: those that hold it, and then, as long as it is on its way
-/// to others, those. None if the map does not know it.
-pub(super) fn replicas_of(map: &PlacementMap, shard: ShardId) -> Vec<NodeId> {
-    let Some(placed) = map.shards.get(&shard) else {
-        let mut children = map.unfinished_children();
-        let child = children.find(|(child, _)| *child == shard);
-        return child.map_or_else(Vec::new, |(_, child)| child.replicas);
-    };
-    let mut replicas = placed.replicas.clone();
-    let coming = placed.hosts();
-    replicas.extend(coming.iter().filter(|node| !placed.replicas.contains(node)));
-    replicas
 }
 
 /// The next call that comes to its end, other than by being cancelled; never, if there is none.

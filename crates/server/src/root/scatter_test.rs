@@ -81,6 +81,7 @@ impl Leaves {
             latencies: &latencies,
             maps,
             order: self.nodes.keys().copied().collect(),
+            share_cores: false,
         };
         let terms = Terms {
             consistency,

@@ -81,8 +81,12 @@ pub(super) fn order(loads: &[Load], turn: usize) -> Vec<NodeId> {
 /// nodes share the cores of one machine, another one is no faster, and what it does for this search alone others have to
 /// wait for: there it is only asked when the first may have come to a stop.
 pub(super) fn hedge_after(loads: &[Load], usual: Duration) -> Duration {
-    let share_cores = loads.len() > 1 && machines(loads).len() == 1;
-    if share_cores { 2 * usual } else { usual }
+    if share_cores(loads) { 2 * usual } else { usual }
+}
+
+/// Whether these are several nodes on one machine.
+pub(super) fn share_cores(loads: &[Load]) -> bool {
+    loads.len() > 1 && machines(loads).len() == 1
 }
 
 /// The nodes of each machine; a node that has cores of its own is a machine.

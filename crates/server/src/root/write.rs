@@ -10,9 +10,9 @@ use vectra_cluster::{MAX_BATCH_BYTES, NodeId, ShardId};
 use vectra_store::{StoreError, WriteBatch};
 use vectra_wire::v1::write_response::Outcome;
 
+use super::asking::replicas_of;
 use super::leaves::{CallError, silent};
 use super::patience::{Patience, Trouble};
-use super::scatter::replicas_of;
 use super::target::children_of;
 use super::{DEFAULT_COLLECTION, IngestBatch, Root, RootError};
 
