@@ -14,6 +14,7 @@ use openraft::{BasicNode, ChangeMembers, Raft, RaftMetrics, ServerState};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::beat::Beat;
 use super::handover::Handover;
 use super::proposer::Proposer;
 use crate::machine::{Progress, ShardConfig};
@@ -48,6 +49,7 @@ pub(super) struct Members {
     pub(super) maps: watch::Receiver<Arc<PlacementMap>>,
     pub(super) progress: Arc<Progress>,
     pub(super) settled: Arc<AtomicU64>,
+    pub(super) beat: Beat,
 }
 
 /// What a leader remembers from step to step.
@@ -63,20 +65,27 @@ impl Members {
     pub(super) async fn run(mut self) {
         let mut tenure = Tenure::default();
         loop {
-            // Elapsed or changed: either way it is time to look.
-            if let Ok(Err(_)) = timeout(PERIOD, self.maps.changed()).await {
-                return;
+            tokio::select! {
+                _ = self.beat.next(PERIOD) => {}
+                changed = self.maps.changed() => if changed.is_err() {
+                    return;
+                },
             }
             let map = Arc::clone(&self.maps.borrow_and_update());
-            let metrics = self.raft.metrics().borrow().clone();
-            if metrics.running_state.is_err() {
-                return;
-            }
-            if metrics.state != ServerState::Leader {
+            let metrics = {
+                let metrics = self.raft.metrics();
+                let metrics = metrics.borrow();
+                if metrics.running_state.is_err() {
+                    return;
+                }
+                // For most of the groups of a node there is nothing to copy.
+                (metrics.state == ServerState::Leader).then(|| metrics.clone())
+            };
+            let Some(metrics) = metrics else {
                 self.settled.store(0, Ordering::Release);
                 tenure = Tenure::default();
                 continue;
-            }
+            };
             tenure.since.get_or_insert_with(Instant::now);
             let Some(placed) = map.shards.get(&self.shard) else {
                 continue;

@@ -123,6 +123,7 @@ impl ShardGroups {
             maps: host.map.subscribe(),
             progress: progress.clone(),
             settled: settled.clone(),
+            beat: host.beat,
         };
         let replicas = BTreeSet::from_iter(placed.replicas.iter().copied());
         let is_first = placed.replicas.first() == Some(&host.node);
