@@ -5,7 +5,7 @@ default:
     @just --list --unsorted
 
 # every check besides the tests; changes nothing
-verify: format lint dependencies documentation manifests
+verify: format lint dependencies documentation manifests planted-bugs-fit
 
 [private]
 format:
@@ -34,6 +34,11 @@ dependencies:
 [private]
 documentation:
     RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
+
+# whether the bugs of `just simulate-planted-bugs` can still be put in
+[private]
+planted-bugs-fit:
+    for bug in tests/sim/planted/*.patch; do git apply --check "$bug" || exit 1; done
 
 # the Helm chart and the Kubernetes manifests, without a cluster; needs deploy/requirements.txt
 manifests:

@@ -41,16 +41,23 @@ impl Asking {
                 shard.replicas.iter().filter(stays).copied().collect()
             })
             .collect();
-        if !share_cores {
-            return Self::beginning_with_the_first(order, &holders);
+        let first = Self::beginning_with_the_first(order.clone(), &holders);
+        if !share_cores || first.needed <= 1 {
+            return first;
         }
         let beginning_with = |place: usize| {
             let mut order = order.clone();
             order[..=place].rotate_right(1);
             Self::beginning_with_the_first(order, &holders)
         };
-        let tried = (0..order.len().min(TRIED)).map(beginning_with);
-        tried.min_by_key(|asking| asking.needed).unwrap_or_default()
+        let others = (1..order.len().min(TRIED)).map(beginning_with);
+        others.fold(first, |best, other| {
+            if other.needed < best.needed {
+                other
+            } else {
+                best
+            }
+        })
     }
 
     /// After the first, each time the node follows that holds the most of what is left, of several the earlier one. `holders`
