@@ -49,7 +49,7 @@ pub struct CostFigures {
     pub cluster: Vec<Run>,
     /// The same, any replica answering.
     pub any: Vec<Run>,
-    /// What is taken a second while nothing is searched, by `vectra serve`, and by the whole cluster. It is not in the runs.
+    /// What is taken a second while nothing is searched, by `vectra serve`, and by the whole cluster. It is in the runs as well.
     pub at_rest: (f64, f64),
     /// Resident bytes of `vectra serve` after them.
     pub serve_bytes: u64,
@@ -113,12 +113,12 @@ async fn beside_each_other(
             let offered = figures.offered;
             let url = server.client().url().to_owned();
             let serve = run(&url, set, offered, LEADER, plan, &of_server).await?;
-            figures.serve.push(serve.beyond(server_rests));
+            figures.serve.push(serve);
             let url = cluster.client().url();
             let in_cluster = run(url, set, offered, LEADER, plan, &of_cluster).await?;
-            figures.cluster.push(in_cluster.beyond(cluster_rests));
+            figures.cluster.push(in_cluster);
             let any = run(url, set, offered, "any", plan, &of_cluster).await?;
-            figures.any.push(any.beyond(cluster_rests));
+            figures.any.push(any);
             figures.serve_bytes = server.memory()?.resident;
             figures.cluster_bytes = cluster.resident()?;
         }

@@ -74,15 +74,6 @@ pub struct Run {
     pub nodes: f64,
 }
 
-impl Run {
-    /// Without what is taken a second whether anything is searched or not.
-    fn beyond(mut self, (front, nodes): (f64, f64)) -> Self {
-        self.front -= front / self.load.qps;
-        self.nodes -= nodes / self.load.qps;
-        self
-    }
-}
-
 /// Measures everything.
 ///
 /// # Errors
