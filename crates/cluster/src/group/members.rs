@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use openraft::{BasicNode, ChangeMembers, Raft, RaftMetrics, ServerState};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::beat::Beat;
 use super::handover::Handover;
@@ -64,9 +64,18 @@ impl Members {
     /// Runs until the group stops.
     pub(super) async fn run(mut self) {
         let mut tenure = Tenure::default();
+        let mut is_moving = false;
         loop {
+            // Groups at rest wake their node together; what groups do that move should not come all at once.
+            let next = async {
+                if is_moving {
+                    sleep(PERIOD).await;
+                } else {
+                    self.beat.next(PERIOD).await;
+                }
+            };
             tokio::select! {
-                _ = self.beat.next(PERIOD) => {}
+                () = next => {}
                 changed = self.maps.changed() => if changed.is_err() {
                     return;
                 },
@@ -87,9 +96,11 @@ impl Members {
                 continue;
             };
             tenure.since.get_or_insert_with(Instant::now);
+            is_moving = false;
             let Some(placed) = map.shards.get(&self.shard) else {
                 continue;
             };
+            is_moving = placed.next.is_some();
             if let Err(reason) = self.step(&map, placed, &metrics, &mut tenure).await {
                 tracing::debug!(shard = self.shard, %reason, "the members are not yet as placed");
             }
@@ -171,8 +182,7 @@ impl Members {
         if !wanted.contains(&self.node) {
             let staying: Vec<NodeId> = wanted.intersection(voters).copied().collect();
             if staying.is_empty() {
-                // Together with those that come, and then over to one of them.
-                goal.insert(self.node);
+                goal = with_who_leaves(wanted, self.node);
             } else if tenure.failed_handovers < HANDOVERS {
                 let is_ready = |node: &&NodeId| {
                     self.lease.follows(**node, metrics.vote, PRESENT)
@@ -238,6 +248,18 @@ impl Members {
     }
 }
 
+/// The voters between a leader and those that come when none of the others stays: it is among them, and hands over to one
+/// of them. An even number is one too many: four would elect nobody before the lease of two of them has run out, and all that
+/// while no read and no write would be answered.
+fn with_who_leaves(wanted: &BTreeSet<NodeId>, leader: NodeId) -> BTreeSet<NodeId> {
+    let mut voters = wanted.clone();
+    if voters.len() > 2 && voters.len() % 2 == 1 {
+        voters.pop_last();
+    }
+    voters.insert(leader);
+    voters
+}
+
 /// The entries that a member lacks, as far as its leader knows.
 fn missing_entries(metrics: &Metrics, node: NodeId) -> u64 {
     let replication = metrics.replication.as_ref();
@@ -269,4 +291,22 @@ pub(super) fn catch_ups(metrics: &Metrics, transfers: &Transfers) -> Vec<CatchUp
         })
     };
     nodes.filter_map(catch_up).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_leaves_with_all_others_can_hand_over_to_a_majority() {
+        let voters = |wanted: &[NodeId]| with_who_leaves(&wanted.iter().copied().collect(), 9);
+        assert_eq!(voters(&[4, 5, 6]), BTreeSet::from([4, 5, 9]));
+        assert_eq!(
+            voters(&[4]),
+            BTreeSet::from([4, 9]),
+            "two are a majority of two"
+        );
+        assert_eq!(voters(&[4, 5]), BTreeSet::from([4, 5, 9]));
+        assert_eq!(voters(&[1, 2, 3, 4, 5]).len(), 5);
+    }
 }

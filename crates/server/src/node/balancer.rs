@@ -19,7 +19,7 @@ const PERIOD: Duration = Duration::from_millis(500);
 const AGREEMENT: Duration = Duration::from_secs(5);
 
 /// Copies that one node receives, or sends, at the same time.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 1;
 
 /// Plans moves and splits while this coordinator leads the placement.
 pub(super) struct Balancer {
