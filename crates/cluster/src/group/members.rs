@@ -90,13 +90,13 @@ impl Members {
                 // For most of the groups of a node there is nothing to copy.
                 (metrics.state == ServerState::Leader).then(|| metrics.clone())
             };
+            is_moving = false;
             let Some(metrics) = metrics else {
                 self.settled.store(0, Ordering::Release);
                 tenure = Tenure::default();
                 continue;
             };
             tenure.since.get_or_insert_with(Instant::now);
-            is_moving = false;
             let Some(placed) = map.shards.get(&self.shard) else {
                 continue;
             };
