@@ -248,9 +248,9 @@ impl Members {
     }
 }
 
-/// The voters between a leader and those that come when none of the others stays: it is among them, and hands over to one
-/// of them. An even number is one too many: four would elect nobody before the lease of two of them has run out, and all that
-/// while no read and no write would be answered.
+/// The voters for the while between, when all that vote are to be others: the leader that leaves is among them, and hands over
+/// to one of those that come. In the place of one of three, not beside them: of four voters the two that hand over are no
+/// majority, and until the lease of the others has run out no read and no write would be answered.
 fn with_who_leaves(wanted: &BTreeSet<NodeId>, leader: NodeId) -> BTreeSet<NodeId> {
     let mut voters = wanted.clone();
     if voters.len() > 2 && voters.len() % 2 == 1 {

@@ -11,7 +11,7 @@ use {
 const EVERY: Duration = Duration::from_secs(2);
 
 /// So many kilobytes more than what is in use are let go of. To do so takes some milliseconds, and what is in use comes
-/// back by hundreds of faults, for which requests wait.
+/// back by hundreds of faults.
 #[cfg(target_os = "linux")]
 const MORE: u64 = 512;
 
